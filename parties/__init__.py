@@ -1,0 +1,1 @@
+"""Command line, party and dealer processes, and the demo. Nobody imports this package; it is run."""

@@ -1,0 +1,140 @@
+"""One process of a local run: a party that calls a function or runs a script, or the dealer.
+
+Started by `mpc.supervision` with two inherited pipes. Everything this process unpickles comes from its parent, and it
+ends at once when the parent is gone.
+"""
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import shutil
+import sys
+import threading
+import traceback
+from typing import Any, NoReturn
+
+import msgspec
+
+import mpc
+from mpc.config import LAUNCH_VARIABLE, Launch
+from mpc.errors import ConfigError, MPCError, NotSupported
+from mpc.supervision import Failure, Message, Result, Task, read_task, write_frame
+
+
+def main(control: int, results: int) -> None:
+    for fd in (control, results):
+        os.set_inheritable(fd, False)
+    task = read_task(control)
+    if task is None:
+        return
+    threading.Thread(target=_watch, args=(control, task.directory), name="parent watch", daemon=True).start()
+    message = _outcome(task)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass
+    try:
+        write_frame(results, message)
+    except BrokenPipeError:
+        return
+    if isinstance(message, Failure):
+        raise SystemExit(message.exit or 1)
+
+
+def _watch(control: int, directory: str) -> NoReturn:
+    """Exit when the parent closes the pipe or dies; if it died, its directory is removed here."""
+    while os.read(control, 1):
+        pass
+    shutil.rmtree(directory, ignore_errors=True)
+    os._exit(0)
+
+
+def _outcome(task: Task) -> Message:
+    try:
+        if os.path.realpath(mpc.__file__) != task.package:
+            raise ConfigError(
+                f"got mpc from {os.path.dirname(mpc.__file__)} in a party, want the launcher's {os.path.dirname(task.package)}; "
+                "install one of them (`pip install -e .` in a checkout)"
+            )
+        launch = msgspec.json.decode(os.environ[LAUNCH_VARIABLE], type=Launch)
+        if launch.is_dealer:
+            from mpc.preprocessing.dealer import serve
+
+            serve(launch)
+            return Result(b"")
+        sys.path[:] = task.path
+        if task.script is not None:
+            return _run_script(task)
+        assert task.call is not None
+        function, args = pickle.loads(task.call)
+        return _result(function(*args), launch.rank)
+    except SystemExit as error:
+        return _exited(error)
+    except BaseException as error:
+        return _failure(error)
+
+
+def _run_script(task: Task) -> Message:
+    import runpy
+
+    assert task.script is not None
+    sys.argv = [task.script, *task.argv]
+    try:
+        runpy.run_path(task.script, run_name="__main__")
+    except SystemExit as error:
+        if error.code not in (None, 0):
+            raise
+    return Result(b"")
+
+
+def _result(value: Any, rank: int) -> Result:
+    try:
+        return Result(_dumps(value))
+    except Exception as error:
+        raise NotSupported(
+            f"party {rank} returned a {type(value).__name__} that cannot be sent back: {error}; "
+            "return revealed arrays, numbers, strings or containers of them"
+        ) from error
+
+
+def _dumps(value: Any) -> bytes:
+    """Plain pickle where it does, else by value: classes of a notebook or script."""
+    try:
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    except Exception:
+        import cloudpickle
+
+        return bytes(cloudpickle.dumps(value))
+
+
+def _exited(error: SystemExit) -> Message:
+    if error.code in (None, 0):
+        return Result(pickle.dumps(None))
+    code = error.code if isinstance(error.code, int) else 1
+    text = "" if isinstance(error.code, int) else str(error.code)
+    return Failure("SystemExit", text, _formatted(error), exit=code & 0xFF)
+
+
+def _failure(error: BaseException) -> Failure:
+    exception: bytes | None = None
+    try:
+        exception = _dumps(error)
+        if type(pickle.loads(exception)) is not type(error):
+            exception = None
+    except Exception:
+        exception = None  # the traceback's text is enough
+    echo = error.echo if isinstance(error, MPCError) else None
+    return Failure(type(error).__name__, str(error), _formatted(error), echo, exception)
+
+
+def _formatted(error: BaseException) -> str:
+    """The traceback without the frames that started the user's code."""
+    step = error.__traceback__
+    inside = (__file__, "<frozen runpy>")
+    while step is not None and step.tb_next is not None and step.tb_frame.f_code.co_filename in inside:
+        step = step.tb_next
+    text = io.StringIO()
+    traceback.TracebackException(type(error), error, step).print(file=text)
+    return text.getvalue()
