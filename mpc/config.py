@@ -1,0 +1,62 @@
+"""Settings, as msgspec structs: what all parties must agree on, and where one process stands among them."""
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import msgspec
+
+from mpc.errors import ConfigError
+
+WIRE_VERSION: Final = 1
+MIN_PARTIES: Final = 2
+MAX_PARTIES: Final = 8
+PROTOCOLS: Final = ("additive", "clear")
+
+
+class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What every party and the dealer must have alike; its hash is compared in the handshake.
+
+    ``frac_bits``: fraction bits of fixed-point values. ``deadline``: seconds that any receive may take.
+    ``insecure_debug``: every party may reveal intermediates; never with real data.
+    """
+
+    world_size: int
+    protocol: str = "additive"
+    frac_bits: int = 16
+    deadline: float = 60.0
+    insecure_debug: bool = False
+
+    def __post_init__(self) -> None:
+        if not MIN_PARTIES <= self.world_size <= MAX_PARTIES:
+            raise ConfigError(f"got {self.world_size} parties; want {MIN_PARTIES} to {MAX_PARTIES}")
+        if self.protocol not in PROTOCOLS:
+            raise ConfigError(f"got protocol {self.protocol!r}; want one of {', '.join(PROTOCOLS)}")
+        if not 4 <= self.frac_bits <= 24:
+            raise ConfigError(f"got frac_bits {self.frac_bits}; want 4 to 24")
+        if not self.deadline > 0:
+            raise ConfigError(f"got deadline {self.deadline}; want seconds above 0")
+
+    @property
+    def needs_dealer(self) -> bool:
+        return self.protocol != "clear"
+
+    def digest(self) -> bytes:
+        """16 bytes that differ when any setting or the wire version differs."""
+        text = msgspec.json.encode((WIRE_VERSION, self), order="sorted")
+        return hashlib.blake2b(text, digest_size=16).digest()
+
+
+class Launch(msgspec.Struct, frozen=True):
+    """Where this process stands: its rank (``world_size`` is the dealer) and everybody's address, by rank."""
+
+    rank: int
+    config: SessionConfig
+    addresses: tuple[str, ...]
+
+    @property
+    def is_dealer(self) -> bool:
+        return self.rank == self.config.world_size
+
+
+LAUNCH_VARIABLE: Final = "MPC_LAUNCH"

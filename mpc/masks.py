@@ -1,0 +1,115 @@
+"""Names of masks, and the public linear maps that carry them (protocols.md, section 4).
+
+A mask is named by the opening that introduced it. Views, gathers, concatenations and integer multiples of an opened
+tensor need no new opening: (E, A) become (L(E), L(A)). A party evaluates a name on its own stream, the dealer on the sum
+of all streams; both call `evaluate`. Names travel in requests to the dealer, so they are plain msgspec structs and
+carry public structure only.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Union
+
+import msgspec
+import numpy as np
+
+from mpc.errors import CorruptFrame
+from mpc.fixed_point import Words
+
+Shape = tuple[int, ...]
+MAX_DEPTH = 64
+
+
+class Mask(msgspec.Struct, tag="mask", frozen=True, array_like=True):
+    """The uniform tensor of operation ``op``, tensor number ``tensor``."""
+
+    op: int
+    tensor: int
+    shape: Shape
+
+
+class Moved(msgspec.Struct, tag="moved", frozen=True, array_like=True):
+    """A public linear map of one mask: reshape, transpose, index, broadcast or scale by an integer."""
+
+    base: Name
+    kind: str
+    arg: Any
+
+
+class Joined(msgspec.Struct, tag="joined", frozen=True, array_like=True):
+    """Several masks concatenated along an axis."""
+
+    parts: list[Name]
+    axis: int
+
+
+Name = Union[Mask, Moved, Joined]
+
+
+def pack_index(index: Any) -> list[Any]:
+    """An index expression (integers, slices, None, Ellipsis, integer or boolean arrays) as plain data."""
+    packed: list[Any] = []
+    for item in index if isinstance(index, tuple) else (index,):
+        if item is None:
+            packed.append(["none"])
+        elif item is Ellipsis:
+            packed.append(["ellipsis"])
+        elif isinstance(item, slice):
+            packed.append(["slice", *(None if v is None else int(v) for v in (item.start, item.stop, item.step))])
+        elif isinstance(item, (int, np.integer)) and not isinstance(item, (bool, np.bool_)):
+            packed.append(["int", int(item)])
+        else:
+            array = np.asarray(item)
+            dtype = "bool" if array.dtype == np.bool_ else "int64"
+            packed.append([dtype, list(array.shape), np.ascontiguousarray(array, dtype).tobytes()])
+    return packed
+
+
+def unpack_index(packed: list[Any]) -> tuple[Any, ...]:
+    """The inverse of `pack_index`."""
+    index: list[Any] = []
+    for kind, *rest in packed:
+        if kind == "none":
+            index.append(None)
+        elif kind == "ellipsis":
+            index.append(Ellipsis)
+        elif kind == "slice":
+            index.append(slice(*rest))
+        elif kind == "int":
+            index.append(rest[0])
+        elif kind in ("bool", "int64"):
+            index.append(np.frombuffer(rest[1], kind).reshape(rest[0]))
+        else:
+            raise CorruptFrame(f"index item of kind {kind!r}; want none, ellipsis, slice, int, bool or int64")
+    return tuple(index)
+
+
+def move(array: Words, kind: str, arg: Any) -> Words:
+    """Apply one public linear map to ring words (a view where NumPy gives one)."""
+    if kind == "reshape":
+        return array.reshape(arg)
+    if kind == "transpose":
+        return array.transpose(arg)
+    if kind == "index":
+        return np.asarray(array[unpack_index(arg)])
+    if kind == "broadcast":
+        return np.broadcast_to(array, tuple(arg))
+    if kind == "scale":
+        return np.asarray(np.multiply(array, np.uint64(arg)))
+    raise CorruptFrame(f"mask moved by {kind!r}; want reshape, transpose, index, broadcast or scale")
+
+
+def broadcast(name: Name, shape: Shape, own: Shape) -> Name:
+    """The name of a mask of shape ``own`` broadcast to ``shape``."""
+    return name if shape == own else Moved(name, "broadcast", shape)
+
+
+def evaluate(name: Name, expand: Callable[[Mask], Words], depth: int = 0) -> Words:
+    """The words behind a name, given how to expand a plain mask."""
+    if depth > MAX_DEPTH:
+        raise CorruptFrame(f"a mask name nested deeper than {MAX_DEPTH}")
+    if isinstance(name, Mask):
+        return expand(name)
+    if isinstance(name, Moved):
+        return move(evaluate(name.base, expand, depth + 1), name.kind, name.arg)
+    return np.concatenate([evaluate(part, expand, depth + 1) for part in name.parts], axis=name.axis)

@@ -1,0 +1,383 @@
+"""Party: one rank's place in a session - links, streams, preprocessing, the transcript, the cost rows and the ledger.
+
+Kernels go through it for everything that leaves the process. `reveal` is the only way an unmasked value is opened, and
+it writes the ledger.
+"""
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextvars import ContextVar
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from mpc import errors, fixed_point, prg
+from mpc.config import SessionConfig
+from mpc.errors import CorruptFrame, PartyLost, ProgramMismatch, SessionError
+from mpc.fixed_point import Floats, Words
+from mpc.handshake import Agreement
+from mpc.masks import Mask, Shape
+from mpc.report import LedgerLine, Report, Row
+from mpc.sharing import Share
+from mpc.transport import frames
+from mpc.transport.base import Frame, Transport
+from mpc.transport.frames import HEADER_BYTES, HEADER_WORDS, Kind
+
+if TYPE_CHECKING:
+    from mpc.preprocessing.base import Source
+    from mpc.protocols.base import Protocol
+
+_CURRENT: ContextVar[Party | None] = ContextVar("mpc_party", default=None)
+
+
+def current() -> Party:
+    """The party of the open session. Raises SessionError outside ``with mpc.session()``."""
+    party = _CURRENT.get()
+    if party is None:
+        raise SessionError("no session is open here: put the program inside `with mpc.session() as s:`")
+    return party
+
+
+class Scope:
+    """Attributes rounds, bytes and seconds to a label; nested labels join with '/'."""
+
+    __slots__ = ("_label", "_outer", "_party", "_started")
+
+    def __init__(self, party: Party, label: str) -> None:
+        self._party = party
+        self._label = label
+
+    def __enter__(self) -> None:
+        party = self._party
+        self._outer = party.row
+        path = f"{self._outer.label}/{self._label}" if self._outer.label else self._label
+        row = party.rows.get(path)
+        if row is None:
+            row = party.rows[path] = Row(path)
+        party.row = row
+        self._started = perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        row = self._party.row
+        row.calls += 1
+        row.seconds += perf_counter() - self._started
+        self._party.row = self._outer
+
+
+class Pending:
+    """An exchange whose frames are on their way. Links are in order, so what was posted before is read before."""
+
+    __slots__ = ("_frame", "_got", "_header", "_party")
+
+    def __init__(self, party: Party, frame: Words, header: bytes) -> None:
+        self._party = party
+        self._frame = frame
+        self._header = header
+        self._got: list[Words] | None = None
+        party.outstanding.append(self)
+
+    def _others(self) -> list[Words]:
+        outstanding = self._party.outstanding
+        while self._got is None:
+            outstanding.popleft()._receive()
+        return self._got
+
+    def _receive(self) -> None:
+        receive, header, nbytes = self._party.receive, self._header, self._frame.nbytes
+        self._got = [frames.payload(receive(peer, header, nbytes)) for peer in self._party.peers]
+
+    def wait(self) -> list[Words]:
+        """The payload words of every rank in order, this one's included."""
+        got = list(self._others())
+        got.insert(self._party.rank, self._frame[HEADER_WORDS:])
+        return got
+
+    def add(self) -> Words:
+        """The sum of all ranks' payloads, in a new array."""
+        return self._combine(np.add)
+
+    def xor(self) -> Words:
+        """The XOR of all ranks' payloads, in a new array."""
+        return self._combine(np.bitwise_xor)
+
+    def _combine(self, function: np.ufunc) -> Words:
+        first, *rest = self._others()
+        out: Words = function(self._frame[HEADER_WORDS:], first)
+        for other in rest:
+            function(out, other, out=out)
+        return out
+
+
+class Party:
+    """Rank ``rank`` of ``world_size``. Made by `mpc.session()`; every tensor of the session holds it."""
+
+    protocol: Protocol
+    preprocessing: Source
+
+    def __init__(self, transport: Transport, config: SessionConfig, agreement: Agreement) -> None:
+        self.transport = transport
+        self.config = config
+        self.rank = transport.rank
+        self.world_size = config.world_size
+        self.frac_bits = config.frac_bits
+        self.peers = [p for p in range(self.world_size) if p != self.rank]
+        self.first = self.rank == 0
+        self.ledger: list[LedgerLine] = []
+        self.rows: dict[str, Row] = {}
+        self.total = Row("")
+        self.row = self.total
+        self.outstanding: deque[Pending] = deque()
+        self._op = 0
+        self._transcript = hashlib.blake2b(agreement.session, digest_size=16, person=b"mpc-program-v1")
+        self._digest = self._transcript.digest()
+        self._pid = os.getpid()
+        self._thread = threading.get_ident()
+        self._started = perf_counter()
+        self._failed = False
+        self.closed = False
+        shared = agreement.secrets
+        self._inputs = {p: prg.derive(shared[p], "input") for p in self.peers}
+        self._zeros = {p: prg.derive(shared[p], "zero") for p in self.peers}
+        self.dealt = prg.derive(shared[self.world_size], "dealt") if config.needs_dealer else b""
+        self.private = prg.derive(prg.fresh_secret(), "private")
+        self.manual_seed(int.from_bytes(agreement.session[:8], "little"))
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Party cannot be pickled: it is one process's place in a running session")
+
+    # --- numbers, public structure, randomness
+    def manual_seed(self, seed: int) -> None:
+        """Seed the *public* generator: initial weights and shuffles, alike at all parties. Never for secrets."""
+        self.public_rng = np.random.Generator(np.random.PCG64(seed))
+
+    def next_op(self) -> int:
+        """Consume the next operation number; it is never returned, also after an exception."""
+        if self.closed:
+            raise SessionError("this session has ended: its tensors cannot be used any more")
+        if os.getpid() != self._pid or threading.get_ident() != self._thread:
+            raise SessionError("a session belongs to the process and thread that opened it (also after a fork)")
+        self._op += 1
+        return self._op
+
+    def note(self, *structure: object) -> None:
+        """Hash public structure (numbers, kinds, shapes, public parameters) into the transcript."""
+        self._transcript.update(repr(structure).encode())
+        self._digest = self._transcript.digest()
+
+    def expand(self, mask: Mask) -> Words:
+        """This party's share of a dealt mask."""
+        size = 1
+        for dim in mask.shape:
+            size *= dim
+        return prg.words(self.dealt, mask.op, mask.tensor, size).reshape(mask.shape)
+
+    def scope(self, label: str) -> Scope:
+        """Context manager: attribute what happens inside to ``label`` in the report."""
+        return Scope(self, label)
+
+    # --- exchanges between parties
+    def post(self, kind: Kind, op: int, frame: Words, shape: Shape, beside: bool = False) -> Pending:
+        """Send one frame (made by `frames.new`, payload filled) to every other party: one flush, one round.
+
+        ``beside``: it travels with the next post and costs no round of its own.
+        """
+        header = frames.pack(kind, op, frame.nbytes - HEADER_BYTES, self._digest, shape)
+        frames.seal(frame, header)
+        for peer in self.peers:
+            self.transport.send(peer, frame)
+        self._count(0 if beside else 1, frame.nbytes - HEADER_BYTES)
+        return Pending(self, frame, header)
+
+    def _count(self, rounds: int, nbytes: int) -> None:
+        self.row.rounds += rounds
+        self.row.bytes_sent += nbytes * len(self.peers)
+        if self.row is not self.total:
+            self.total.rounds += rounds
+            self.total.bytes_sent += nbytes * len(self.peers)
+
+    def receive(self, peer: int, want: bytes, size_hint: int = 0) -> Frame:
+        """The next frame of ``peer``, whose header must equal ``want``."""
+        try:
+            data = self.transport.recv(peer, self.config.deadline, size_hint)
+        except PartyLost as error:
+            raise type(error)(f"{error} (party {self.rank} waits at operation {self._op}, {self._where()})") from None
+        if data[:HEADER_BYTES] != want:
+            self.refuse(peer, data, frames.unpack(want))
+        return data
+
+    def refuse(self, peer: int, data: Frame, want: frames.Header) -> None:
+        """Raise what a frame with an unexpected header means."""
+        got = frames.unpack(data)
+        if got.kind == Kind.ABORT:
+            raise echo_of(data, self.transport.name(peer))
+        where = f"party {self.rank} at operation {want.op} ({self._where()})"
+        same = (got.kind, got.op, got.shape, got.nbytes) == (want.kind, want.op, want.shape, want.nbytes)
+        details = (
+            "the operations before it differ"
+            if same
+            else f"it sent {_describe(got)}, here the program is at {_describe(want)}"
+        )
+        raise ProgramMismatch(
+            f"{self.transport.name(peer)} does not run the same program as {where}: {details}. "
+            "Every party must run the same operations in the same order, on public values alone"
+        )
+
+    def _where(self) -> str:
+        return self.row.label or "top level"
+
+    def sync(self, kind: Kind, *structure: object) -> None:
+        """A header-only exchange: returns when every party is at the same point of the same program."""
+        self.note(kind.name, *structure)
+        self.post(kind, self.next_op(), frames.new(0), ()).wait()
+
+    def barrier(self) -> None:
+        """Wait for every party."""
+        self.sync(Kind.BARRIER)
+
+    def from_owner(self, owner: int, frame: Words | None, shape: Shape, op: int, kind: Kind) -> tuple[Shape, Words]:
+        """One frame from its owner to all others; its shape is news to them. Returns (shape, payload)."""
+        if self.rank == owner:
+            assert frame is not None
+            frames.seal(frame, frames.pack(kind, op, frame.nbytes - HEADER_BYTES, self._digest, shape))
+            for peer in self.peers:
+                self.transport.send(peer, frame)
+            return shape, frame[HEADER_WORDS:]
+        try:
+            data = self.transport.recv(owner, self.config.deadline)
+        except PartyLost as error:
+            raise type(error)(f"{error} (party {self.rank} waits for its input, operation {op})") from None
+        got = frames.unpack(data)
+        if (got.kind, got.op, got.transcript) != (kind, op, self._digest):
+            self.refuse(owner, data, frames.Header(kind, op, got.nbytes, self._digest, got.shape, 0))
+        return got.shape, frames.payload(data)
+
+    # --- inputs and reveals
+    def share(self, value: Any, owner: int, scale: int | None = None) -> Share:
+        """Share what ``owner`` holds (``value`` is ignored elsewhere) as fixed-point words.
+
+        No traffic but the shape: the others' shares come from their pairwise stream with the owner. Raises
+        FixedPointRangeError at every party when a value is NaN, infinite or out of range.
+        """
+        if not isinstance(owner, (int, np.integer)) or not 0 <= owner < self.world_size:
+            raise errors.ConfigError(f"got owner {owner!r}; want a rank from 0 to {self.world_size - 1}")
+        scale = self.frac_bits if scale is None else scale
+        with self.scope("share"):
+            words = None
+            if self.rank == owner:
+                if value is None:
+                    raise errors.ConfigError(f"party {owner} owns this input and gave None; want its array")
+                words = fixed_point.encode(value, self.frac_bits, scale)
+                if words.ndim > frames.MAX_DIMS:
+                    raise errors.ShapeError(f"got {words.ndim} dimensions; want at most {frames.MAX_DIMS}")
+            op = self.next_op()
+            self.note("input", op, owner, scale)
+            return self.protocol.input(words, op, owner, scale)
+
+    def input_streams(self, owner: int) -> dict[int, bytes]:
+        """The pairwise input keys that hide ``owner``'s input from this party (or, at the owner, from all)."""
+        return self._inputs if self.rank == owner else {owner: self._inputs[owner]}
+
+    def zero_share(self, op: int, count: int, bits: bool = False) -> Words:
+        """This party's summand of a fresh sharing of zero under pairwise keys (XOR for bits)."""
+        above = b"".join(key for peer, key in self._zeros.items() if peer > self.rank)
+        below = b"".join(key for peer, key in self._zeros.items() if peer < self.rank)
+        if bits:
+            return prg.words(above + below, op, 0, count, prg.XOR_SET)
+        out = prg.words(above, op, 0, count)
+        out -= prg.words(below, op, 0, count)
+        return out
+
+    def reveal(
+        self, x: Share, to: int | Sequence[int] | None = None, reason: str = "", check_range: bool = True, depth: int = 1
+    ) -> Floats | None:
+        """Open x to the ranks ``to`` (None: all) and write it to the ledger; None at the others.
+
+        A header-only exchange comes first: no unmasked share leaves before all parties agree on what is revealed.
+        Raises FixedPointRangeError at the receivers when a value is beyond the encoding bound.
+        """
+        receivers = tuple(range(self.world_size)) if to is None else tuple(sorted({int(r) for r in np.atleast_1d(to)}))
+        if not receivers or receivers[0] < 0 or receivers[-1] >= self.world_size:
+            raise errors.ConfigError(f"got receivers {to!r}; want ranks from 0 to {self.world_size - 1}")
+        caller = sys._getframe(depth)
+        site = f"{os.path.basename(caller.f_code.co_filename)}:{caller.f_lineno}"
+        with self.scope("reveal"):
+            self.sync(Kind.REVEAL_CHECK, "reveal", x.shape, x.scale, receivers, reason)
+            op = self.next_op()
+            self.ledger.append(LedgerLine(op, site, x.shape, receivers, reason))
+            words = self.protocol.reveal(x, op, receivers)
+        if words is None:
+            return None
+        if check_range:
+            fixed_point.check_decoded(words, x.scale, self.frac_bits)
+        return fixed_point.decode(words, x.scale)
+
+    def send_shares(self, op: int, words: Words, receivers: Sequence[int]) -> Words | None:
+        """Send re-randomised shares to the receivers and return their sum there. For `Protocol.reveal` only."""
+        frame = frames.new(words.size)
+        part = frame[HEADER_WORDS:]
+        np.add(words.reshape(-1), self.zero_share(op, words.size), out=part)
+        header = frames.pack(Kind.REVEAL, op, part.nbytes, self._digest, words.shape)
+        frames.seal(frame, header)
+        targets = [r for r in receivers if r != self.rank]
+        for peer in targets:
+            self.transport.send(peer, frame)
+        for row in {id(r): r for r in (self.row, self.total)}.values():
+            row.rounds += 1
+            row.bytes_sent += part.nbytes * len(targets)
+        return Pending(self, frame, header).add().reshape(words.shape) if self.rank in receivers else None
+
+    # --- the end
+    def report(self) -> Report:
+        """Costs by label and the ledger of everything revealed so far."""
+        return Report(
+            self.world_size, self.rank, self.protocol.name, list(self.rows.values()), list(self.ledger),
+            perf_counter() - self._started,
+        )
+
+    def abort(self, error: BaseException) -> None:
+        """Tell every peer that this party stops, by error type, rank and operation only."""
+        if self.closed:
+            return
+        origin = error.echo if isinstance(error, errors.MPCError) else None
+        body = msgspec.msgpack.encode((type(error).__name__, self.rank if origin is None else origin, self._op))
+        frame = frames.pack(Kind.ABORT, self._op, len(body), bytes(16)) + body
+        last = self.world_size + 1 if self.config.needs_dealer else self.world_size
+        for peer in (p for p in range(last) if p != self.rank):
+            try:
+                self.transport.send(peer, frame)
+            except PartyLost:
+                continue  # it is gone already; the others still want to know
+        self.closed = True
+        self.transport.close(linger=1.0)
+
+    def close(self) -> None:
+        """End the session: agree that the program is over, release the links."""
+        self.sync(Kind.CLOSE)
+        if self.config.needs_dealer:
+            self.transport.send(self.world_size, frames.pack(Kind.CLOSE, self._op, 0, self._digest))
+        self.closed = True
+        self.transport.close()
+
+
+def echo_of(data: Frame, sender: str) -> errors.MPCError:
+    """The exception that another party's abort frame stands for here."""
+    try:
+        name, rank, op = msgspec.msgpack.decode(data[HEADER_BYTES:], type=tuple[str, int, int])
+    except msgspec.MsgspecError as error:
+        return CorruptFrame(f"{sender} sent an unreadable abort: {error}")
+    kind = errors.by_name(name) or PartyLost
+    failure = kind(f"party {rank} stopped at operation {op} with {name}; its own output says why")
+    failure.echo = rank
+    return failure
+
+
+def _describe(header: frames.Header) -> str:
+    return f"{frames.kind_name(header.kind)} number {header.op} of shape {header.shape} ({header.nbytes} bytes)"

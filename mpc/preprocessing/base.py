@@ -1,0 +1,287 @@
+"""One class per correlation: which parts it has, and how the dealer computes each part.
+
+Every part is shared so that all parties but the last hold a stream (regenerated from its name, sent by nobody), and the
+last party, the *receiver*, holds the correction: target minus the sum of the others' streams. Masks, dealt bits and
+r need no correction at all. A correlation names the masks it works on and carries public structure only.
+
+Tensor numbers below separate the streams of one operation number; `Part.tensor` is the stream of a part.
+"""
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Union
+
+import msgspec
+import numpy as np
+
+from mpc import prg, ring
+from mpc.errors import CorruptFrame
+from mpc.fixed_point import Words
+from mpc.masks import Name
+
+if TYPE_CHECKING:
+    from mpc.party import Party
+
+MASK, PRODUCT, LOW, TOP, BIT = 0, 1, 2, 3, 4  # BIT: XOR planes of the dealt bit s, uncorrected
+TABLES, MASKS_1, MONOMIALS_1, MASKS_2, MONOMIALS_2 = 5, 6, 7, 8, 9
+BIT_WORDS, BIT_R, BIT_LOW, BIT_TOP, BIT_PRODUCT, BIT_PAIR = 10, 11, 12, 13, 14, 15
+HARMONICS = 16
+
+TABLE_PLANES = 233
+LEVELS = {"tree": (27, 81, 6, 15), "equal": (16, 44, 4, 11)}  # masks and monomials of the two levels
+
+
+class Part(NamedTuple):
+    """One corrected tensor: ``count`` values of ``dtype``, its stream under the correlation's operation number."""
+
+    tensor: int
+    count: int
+    dtype: str = "<u8"
+
+    @property
+    def words(self) -> int:
+        """Words it takes in a correction frame."""
+        return -(-self.count * np.dtype(self.dtype).itemsize // 8)
+
+
+class Dealing(Protocol):
+    """What a correlation needs of the dealer: totals over all parties' streams."""
+
+    keys: bytes  # every party's dealt key
+    others: bytes  # every key but the receiver's
+
+    def total(self, name: Name) -> Words:
+        """The mask behind a name, summed over all parties."""
+
+
+class Correlation(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    """A request's unit. ``op`` names its streams and is used once."""
+
+    op: int
+
+    @abstractmethod
+    def parts(self) -> tuple[Part, ...]:
+        """The corrected parts, in the order of the frame."""
+
+    @abstractmethod
+    def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        """Write the correction of part ``k`` into ``out`` (`Part.words` words)."""
+
+
+def _store(target: Words, part: Part, dealer: Dealing, op: int, out: Words) -> None:
+    """out = target - sum of the other parties' streams, in the part's dtype. Writes to ``target``."""
+    ring.streams(dealer.others, op, part.tensor, 0, target, prg.SUB)
+    if part.dtype == "<u8":
+        out[:] = target
+    else:
+        out.view(part.dtype)[: part.count] = target.astype(part.dtype)
+
+
+def narrow(bits: int) -> str:
+    """The smallest dtype for values modulo 2^bits."""
+    return "<u2" if bits <= 16 else "<u4" if bits <= 32 else "<u8"
+
+
+def low_high(r: Words, bits: int) -> tuple[Words, Words]:
+    """(r mod 2^63) >> bits and r >> 63: the two dealt parts of a truncation."""
+    return (r << np.uint64(1)) >> np.uint64(bits + 1), r >> np.uint64(63)
+
+
+def negated(dealer: Dealing, name: Name) -> Words:
+    """r = -A for an opening E = x - A, so that d = E = x + r; flat and freshly allocated."""
+    return np.negative(np.ascontiguousarray(dealer.total(name)).reshape(-1))
+
+
+class Product(Correlation, frozen=True, tag=True, array_like=True):
+    """[A B] for a bilinear map of two masks (protocols.md, section 4). ``kind``: mul, square or matmul."""
+
+    kind: str
+    x: Name
+    y: Name
+    size: int
+
+    def parts(self) -> tuple[Part, ...]:
+        return (Part(PRODUCT, self.size),)
+
+    def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        a, b = dealer.total(self.x), dealer.total(self.y)
+        if self.kind == "matmul":
+            product = ring.matmul(a, b)
+        elif self.kind in ("mul", "square"):
+            product = np.multiply(a, b)
+        else:
+            raise CorruptFrame(f"product of kind {self.kind!r}; want mul, square or matmul")
+        if product.size != self.size:
+            raise CorruptFrame(f"product of {product.size} words announced as {self.size}")
+        out[:] = product.reshape(-1)
+        ring.streams(dealer.others, self.op, PRODUCT, 0, out, prg.SUB)
+
+
+class Truncation(Correlation, frozen=True, tag=True, array_like=True):
+    """[rc], [rb] of an opened tensor's r = -A (section 5). rb is needed modulo 2^(bits + 1) only."""
+
+    r: Name
+    size: int
+    bits: int
+
+    def parts(self) -> tuple[Part, ...]:
+        return Part(LOW, self.size), Part(TOP, self.size, "<u4" if self.bits < 32 else "<u8")
+
+    def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        _store(low_high(negated(dealer, self.r), self.bits)[k], self.parts()[k], dealer, self.op, out)
+
+
+class TwoPartyTruncation(Correlation, frozen=True, tag=True, array_like=True):
+    """[s0 s1] modulo 2^bits for the dealt bits s0, s1 of two parties (section 5, one opened bit each)."""
+
+    size: int
+    bits: int
+
+    def parts(self) -> tuple[Part, ...]:
+        return (Part(BIT_PAIR, self.size, narrow(self.bits)),)
+
+    def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        width = len(dealer.others)
+        planes = ring.planes_words(self.size)
+        both = prg.words(dealer.keys[:width], self.op, BIT, planes) & prg.words(dealer.keys[width:], self.op, BIT, planes)
+        pair = np.empty(self.size, np.uint64)
+        ring.unpack_bits(both, pair)
+        _store(pair, self.parts()[0], dealer, self.op, out)
+
+
+class Tables(Correlation, frozen=True, tag=True, array_like=True):
+    """XOR-shared thermometers of the chunks of r mod 2^63, and r63 (section 6). ``low_bits`` > 0: of r mod 2^low_bits."""
+
+    r: Name
+    size: int
+    low_bits: int = 0
+
+    def parts(self) -> tuple[Part, ...]:
+        return (Part(TABLES, TABLE_PLANES * ring.planes_words(self.size)),)
+
+    def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        r = negated(dealer, self.r)
+        if self.low_bits:
+            r = low_part(r, self.low_bits)
+        ring.deal_tables(r, dealer.others, self.op, TABLES, out)
+
+
+class Merges(Correlation, frozen=True, tag=True, array_like=True):
+    """Monomials of the masks of one run of the comparison tree: ``kind`` tree (d < r) or equal (d == r)."""
+
+    size: int
+    kind: str
+
+    def parts(self) -> tuple[Part, ...]:
+        if self.kind not in LEVELS:
+            raise CorruptFrame(f"comparison of kind {self.kind!r}; want tree or equal")
+        w = ring.planes_words(self.size)
+        _, first, _, second = LEVELS[self.kind]
+        return Part(MONOMIALS_1, first * w), Part(MONOMIALS_2, second * w)
+
+    def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        masks, monomials = ((MASKS_1, MONOMIALS_1), (MASKS_2, MONOMIALS_2))[k]
+        ring.deal_monomials(
+            f"{self.kind}{k + 1}", self.size, dealer.keys, self.op, masks, dealer.others, self.op, monomials, out
+        )
+
+
+class BitValues(Correlation, frozen=True, tag=True, array_like=True):
+    """[s] and [s v] for the dealt bit s (planes of tensor BIT) and what a selection needs of r = -A.
+
+    ``values``: any of "r" (selection of x itself), "low" and "top" (selection of a truncation by ``bits``).
+    """
+
+    size: int
+    values: tuple[str, ...] = ()
+    r: Name | None = None
+    bits: int = 0
+
+    def parts(self) -> tuple[Part, ...]:
+        tensors = {"r": BIT_R, "low": BIT_LOW, "top": BIT_TOP}
+        if not set(self.values) <= set(tensors):
+            raise CorruptFrame(f"bit values {self.values}; want r, low, top")
+        return Part(BIT_WORDS, self.size), *(Part(tensors[v], self.size) for v in self.values)
+
+    def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        s = prg.words(dealer.keys, self.op, BIT, ring.planes_words(self.size), prg.XOR_SET)
+        value = None
+        if k:
+            assert self.r is not None
+            which = self.values[k - 1]
+            r = negated(dealer, self.r)
+            value = r if which == "r" else low_high(r, self.bits)[which == "top"]
+        ring.deal_select(s, value, dealer.others, self.op, self.parts()[k].tensor, out)
+
+
+class BitProduct(Correlation, frozen=True, tag=True, array_like=True):
+    """[B s] for an opened bit's s (operation ``bit_op``) and a mask B (section 6, ReLU's gradient)."""
+
+    bit_op: int
+    y: Name
+    size: int
+
+    def parts(self) -> tuple[Part, ...]:
+        return (Part(BIT_PRODUCT, self.size),)
+
+    def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        s = prg.words(dealer.keys, self.bit_op, BIT, ring.planes_words(self.size), prg.XOR_SET)
+        b = np.ascontiguousarray(dealer.total(self.y)).reshape(-1)
+        ring.deal_select(s, b, dealer.others, self.op, BIT_PRODUCT, out)
+
+
+class Harmonics(Correlation, frozen=True, tag=True, array_like=True):
+    """[cos k t], [sin k t] at ``scale`` fraction bits, t = 2 pi r / 2^period_bits, for k in ``orders`` (section 7)."""
+
+    r: Name
+    size: int
+    period_bits: int
+    orders: tuple[int, ...]
+    scale: int
+
+    def parts(self) -> tuple[Part, ...]:
+        return (Part(HARMONICS, 2 * len(self.orders) * self.size),)
+
+    def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        r = low_part(negated(dealer, self.r), self.period_bits)
+        angle = np.ldexp(r.astype(np.float64), -self.period_bits) * (2 * np.pi)
+        rows = out.reshape(2, len(self.orders), self.size)
+        one = np.ldexp(1.0, self.scale)
+        for row, order in enumerate(self.orders):
+            for half, function in enumerate((np.cos, np.sin)):
+                rows[half, row] = np.rint(function(order * angle) * one).astype(np.int64).view(np.uint64)
+        ring.streams(dealer.others, self.op, HARMONICS, 0, out, prg.SUB)
+
+
+AnyCorrelation = Union[
+    Product, Truncation, TwoPartyTruncation, Tables, Merges, BitValues, BitProduct, Harmonics
+]
+
+
+def low_part(words: Words, bits: int) -> Words:
+    """words mod 2^bits."""
+    return words & np.uint64((1 << bits) - 1)
+
+
+class Dealt(Protocol):
+    """A party's hold on one correlation it asked for."""
+
+    def corrected(self, k: int) -> Words | None:
+        """At the receiver: the correction of part ``k`` (its share), waiting for it; None at the others."""
+
+
+class Source(Protocol):
+    """Where correlated randomness comes from: a dealer, a store, or another protocol."""
+
+    def ask(self, correlations: Sequence[AnyCorrelation]) -> list[Dealt]:
+        """Ask for correlations that belong together; answers arrive while the program goes on."""
+
+
+def share_words(party: Party, item: AnyCorrelation, dealt: Dealt, k: int = 0) -> Words:
+    """This party's share of part ``k``, as uint64 words or the part's narrow dtype; writable."""
+    part = item.parts()[k]
+    got = dealt.corrected(k)
+    if got is None:
+        return prg.words(party.dealt, item.op, part.tensor, part.count)
+    return got if part.dtype == "<u8" else got.view(part.dtype)[: part.count]

@@ -1,0 +1,210 @@
+"""The dealer: a process that sees no data, re-expands the parties' streams and sends corrections to the last party.
+
+`DealerClient` is the parties' side, `serve` the dealer's. Only the receiver (the last rank) asks; requests run ahead of
+use and are answered in order, each operation number at most once.
+"""
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from mpc import masks, prg, ring
+from mpc.config import Launch
+from mpc.errors import ConfigError, CorruptFrame, MPCError, PartyLost, PreprocessingExhausted, ProgramMismatch
+from mpc.fixed_point import Words
+from mpc.handshake import agree
+from mpc.masks import Mask, Name
+from mpc.party import Party, echo_of
+from mpc.preprocessing.base import AnyCorrelation
+from mpc.transport import frames
+from mpc.transport.base import Frame, Transport
+from mpc.transport.frames import HEADER_BYTES, HEADER_WORDS, Kind
+from mpc.transport.memory import Hub
+from mpc.transport.zmq import ZmqTransport
+
+SPLIT_WORDS = 1 << 13  # answers above this are sent part by part, so that the first can be used early
+CACHE_BYTES = 1 << 30  # expanded masks the dealer keeps for names that come again
+POLL_SECONDS = 0.2
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(list[AnyCorrelation])
+
+
+def _frame_sizes(correlations: Sequence[AnyCorrelation]) -> list[list[tuple[int, int, int]]]:
+    """How answers travel: per frame the (correlation, part, words) it carries. Both sides compute it alike."""
+    parts = [(i, k, part.words) for i, c in enumerate(correlations) for k, part in enumerate(c.parts())]
+    small = sum(words for _, _, words in parts) <= SPLIT_WORDS
+    return [parts] if small else [[part] for part in parts]
+
+
+class DealerClient:
+    """A party's way to the dealer. At every rank but the last it sends and receives nothing."""
+
+    def __init__(self, party: Party) -> None:
+        self.party = party
+        self.receiver = party.rank == party.world_size - 1
+        self._expected: deque[tuple[int, int, list[tuple[_Answer, int, int]]]] = deque()
+
+    def ask(self, correlations: Sequence[AnyCorrelation]) -> list[_Answer]:
+        """Send one request; its operation numbers must be new and rising."""
+        answers = [_Answer(self) for _ in correlations]
+        if self.receiver:
+            party = self.party
+            body = _ENCODER.encode(correlations)
+            op = correlations[0].op
+            header = frames.pack(Kind.REQUEST, op, len(body), bytes(16))
+            party.transport.send(party.world_size, header + body)
+            for number, frame in enumerate(_frame_sizes(correlations)):
+                self._expected.append((op, number, [(answers[i], k, words) for i, k, words in frame]))
+        return answers
+
+    def take(self, answer: _Answer, k: int) -> Words:
+        """Read frames until the asked part is there."""
+        while k not in answer.parts:
+            if not self._expected:
+                raise PreprocessingExhausted(f"part {k} of a correction was used already or never asked for")
+            op, number, wanted = self._expected.popleft()
+            payload = self._receive(op, number, sum(words for _, _, words in wanted))
+            at = 0
+            for target, part, words in wanted:
+                target.parts[part] = payload[at : at + words]
+                at += words
+        return answer.parts.pop(k)
+
+    def _receive(self, op: int, number: int, words: int) -> Words:
+        party = self.party
+        data = party.transport.recv(party.world_size, party.config.deadline, words * 8)
+        got = frames.unpack(data)
+        if got.kind == Kind.ABORT:
+            raise echo_of(data, "the dealer")
+        if (got.kind, got.op, got.flags, got.nbytes) != (Kind.CORRECTION, op, number, words * 8):
+            raise CorruptFrame(
+                f"the dealer sent {frames.kind_name(got.kind)} {got.op}.{got.flags} of {got.nbytes} bytes; "
+                f"want correction {op}.{number} of {words * 8} bytes"
+            )
+        for row in {id(r): r for r in (party.row, party.total)}.values():
+            row.offline_bytes += got.nbytes
+        payload = frames.payload(data)
+        return payload if payload.flags.writeable else payload.copy()
+
+
+class _Answer:
+    """What the receiver holds, or will hold, of one correlation."""
+
+    __slots__ = ("_client", "parts")
+
+    def __init__(self, client: DealerClient) -> None:
+        self._client = client
+        self.parts: dict[int, Words] = {}
+
+    def corrected(self, k: int) -> Words | None:
+        return self._client.take(self, k) if self._client.receiver else None
+
+
+class _Session:
+    """The dealer's side of one session."""
+
+    def __init__(self, transport: Transport, launch: Launch, stop: threading.Event | None) -> None:
+        self.transport = transport
+        self.receiver = launch.config.world_size - 1
+        patient = (lambda: True) if stop is None else (lambda: not stop.is_set())
+        agreement = agree(transport, launch.config, launch.config.deadline, patient)
+        keys = [prg.derive(agreement.secrets[p], "dealt") for p in range(launch.config.world_size)]
+        self.keys = b"".join(keys)
+        self.others = b"".join(keys[:-1])
+        self._last = 0
+        self._cache: OrderedDict[tuple[int, int], Words] = OrderedDict()
+        self._cached = 0
+
+    def total(self, name: Name) -> Words:
+        """The mask behind a name, summed over all parties. Callers do not write to it."""
+        return masks.evaluate(name, self._expand)
+
+    def _expand(self, mask: Mask) -> Words:
+        key = (mask.op, mask.tensor)
+        found = self._cache.get(key)
+        if found is not None and found.shape == tuple(mask.shape):
+            self._cache.move_to_end(key)
+            return found
+        size = int(np.prod(mask.shape, dtype=np.int64))
+        words = prg.words(self.keys, mask.op, mask.tensor, size).reshape(mask.shape)
+        self._cache[key] = words
+        self._cached += words.nbytes
+        while self._cached > CACHE_BYTES and len(self._cache) > 1:
+            self._cached -= self._cache.popitem(last=False)[1].nbytes
+        return words
+
+    def answer(self, data: Frame) -> None:
+        """Compute and send the corrections of one request."""
+        try:
+            correlations = _DECODER.decode(data[HEADER_BYTES:])
+        except (msgspec.MsgspecError, MPCError) as error:
+            raise CorruptFrame(f"an unreadable request: {error}") from None
+        for c in correlations:
+            if c.op <= self._last:
+                raise PreprocessingExhausted(f"operation {c.op} was dealt already (the last one was {self._last})")
+            self._last = c.op
+        op = correlations[0].op
+        for number, wanted in enumerate(_frame_sizes(correlations)):
+            frame = frames.new(sum(words for _, _, words in wanted))
+            at = HEADER_WORDS
+            for i, k, words in wanted:
+                correlations[i].deal(self, k, frame[at : at + words])
+                at += words
+            nbytes = frame.nbytes - HEADER_BYTES
+            frames.seal(frame, frames.pack(Kind.CORRECTION, op, nbytes, bytes(16), flags=number))
+            self.transport.send(self.receiver, frame)
+
+    def run(self, stop: threading.Event | None) -> None:
+        """Answer requests until every party has closed the session. Raises PartyLost when one is gone."""
+        open_parties = set(range(self.receiver + 1))
+        while open_parties:
+            arrived = self.transport.recv_any(POLL_SECONDS)
+            if arrived is None:
+                if stop is not None and stop.is_set():
+                    return
+                self.transport.alive()
+                continue
+            peer, data = arrived
+            header = frames.unpack(data)
+            if header.kind == Kind.REQUEST and peer == self.receiver:
+                self.answer(data)
+            elif header.kind == Kind.CLOSE:
+                open_parties.discard(peer)
+            elif header.kind == Kind.ABORT:
+                raise echo_of(data, f"party {peer}")
+            else:
+                raise ProgramMismatch(f"party {peer} sent {frames.kind_name(header.kind)} to the dealer")
+
+
+def serve(launch: Launch, hub: Hub | None = None, stop: threading.Event | None = None) -> None:
+    """Deal for one session after another until ``stop`` is set (or, without it, until the process ends).
+
+    A session that fails tells its parties and makes room for the next one.
+    """
+    if not launch.is_dealer:
+        raise ConfigError(f"got rank {launch.rank}; the dealer's rank is {launch.config.world_size}")
+    ring.tune_allocator()
+    size = launch.config.world_size
+    while stop is None or not stop.is_set():
+        transport = hub.join(size) if hub else ZmqTransport(size, size, launch.addresses)
+        try:
+            _Session(transport, launch, stop).run(stop)
+        except MPCError as error:
+            if not isinstance(error, PartyLost):
+                _tell(transport, size, error)
+        finally:
+            transport.close()
+
+
+def _tell(transport: Transport, size: int, error: MPCError) -> None:
+    body = _ENCODER.encode((type(error).__name__, size if error.echo is None else error.echo, 0))
+    for peer in range(size):
+        try:
+            transport.send(peer, frames.pack(Kind.ABORT, 0, len(body), bytes(16)) + body)
+        except PartyLost:
+            continue  # gone already

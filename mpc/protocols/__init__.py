@@ -1,0 +1,1 @@
+"""Secure arithmetic on shares, and its plaintext twin."""

@@ -1,0 +1,223 @@
+"""Additive shares modulo 2^64 for N = 2..8 semi-honest parties with a dealer (protocols.md, sections 3 to 6).
+
+Every secret is opened once: under a mask A, named by the operation that opened it, E = x - A becomes public and stays on
+the Share. Products, truncations and comparisons all start from that opened form (for the latter two with r = -A, so
+that E = x + r), and ask the dealer only for what belongs to the names of the masks. Costs: `mpc.protocols.costs`.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpc import masks, prg, ring
+from mpc.fixed_point import Words
+from mpc.masks import Mask
+from mpc.preprocessing.base import (
+    BIT,
+    MASK,
+    BitProduct,
+    Product,
+    Truncation,
+    TwoPartyTruncation,
+    share_words,
+)
+from mpc.protocols.base import Protocol, broadcast_shape, matmul_shape
+from mpc.protocols.harmonic import Harmonic
+from mpc.sharing import Opened, Share
+from mpc.transport import frames
+from mpc.transport.frames import HEADER_WORDS, Kind
+
+HALF_RANGE = np.uint64(1 << 62)  # c = x + 2^62 + r
+_ON_ITS_WAY = np.empty(0, np.uint64)  # E before the exchange: any use of it fails on its shape
+
+
+class Additive(Harmonic, Protocol):
+    """x = sum of x_i modulo 2^64. Uniform in the view of any N - 1 parties together; nothing about the dealer's view."""
+
+    name = "additive"
+
+    # --- in and out
+    def input(self, words: Words | None, op: int, owner: int, scale: int) -> Share:
+        """The others' shares are pairwise streams with the owner, who keeps the rest. Sends the shape only."""
+        party = self.party
+        shape = () if words is None else words.shape
+        shape, _ = party.from_owner(owner, None if words is None else frames.new(0), shape, op, Kind.INPUT)
+        party.note("shape", shape)
+        size = math.prod(shape)
+        keys = b"".join(party.input_streams(owner).values())
+        if words is None:
+            return Share(prg.words(keys, op, MASK, size).reshape(shape), scale)
+        mine = words.reshape(-1).copy()
+        ring.streams(keys, op, MASK, 0, mine, prg.SUB)
+        return Share(mine.reshape(shape), scale)
+
+    def public(self, words: Words) -> Words:
+        return words if self.party.first else np.zeros_like(words)
+
+    def reveal(self, x: Share, op: int, receivers: Sequence[int]) -> Words | None:
+        return self.party.send_shares(op, x.words, receivers)
+
+    # --- opening
+    def open(self, *xs: Share) -> None:
+        self._exchange(self._masked(xs))
+
+    def _masked(self, xs: Sequence[Share]) -> list[Share]:
+        """Name a fresh mask for every share that is not open yet; its opened form is completed by `_exchange`."""
+        party = self.party
+        fresh = []
+        for x in xs:
+            if x.opened is None:
+                op = party.next_op()
+                party.note("open", op, x.shape)
+                x.opened = Opened(_ON_ITS_WAY, Mask(op, MASK, x.shape))
+                fresh.append(x)
+        return fresh
+
+    def _exchange(self, fresh: Sequence[Share]) -> None:
+        """Open E = x - A for all of them: one round, 64 bits per element. Regenerates nothing that is not sent."""
+        if not fresh:
+            return
+        party = self.party
+        frame = frames.new(sum(x.size for x in fresh))
+        at = HEADER_WORDS
+        for x in fresh:
+            assert x.opened is not None
+            a = x.opened.mask_share(party.expand)
+            np.subtract(x.words, a, out=frame[at : at + x.size].reshape(x.shape))
+            at += x.size
+        first = fresh[0].opened
+        assert first is not None and isinstance(first.name, Mask)
+        opened = party.post(Kind.OPEN, first.name.op, frame, fresh[0].shape).add()
+        at = 0
+        for x in fresh:
+            assert x.opened is not None
+            x.opened.public = opened[at : at + x.size].reshape(x.shape)
+            at += x.size
+
+    # --- products
+    def mul(self, x: Share, y: Share) -> Share:
+        """Beaver: Z = E (B + F) + A F + C. One round for what is not open yet; a bit with opened form needs only y's."""
+        with self.party.scope("mul"):
+            if y.bit is not None and x.bit is None:
+                x, y = y, x
+            shape = broadcast_shape(x.shape, y.shape, "product")
+            if x.bit is not None and x.shape == shape == y.shape:
+                return self._mul_bit(x, y)
+            fresh = self._masked((x, y))
+            assert x.opened is not None and y.opened is not None
+            op = self.party.next_op()
+            self.party.note("mul", op, shape)
+            names = [masks.broadcast(s.opened.name, shape, s.shape) for s in (x, y) if s.opened]
+            item = Product(op, "mul", names[0], names[1], math.prod(shape))
+            (dealt,) = self.party.preprocessing.ask([item])
+            self._exchange(fresh)
+            xo, yo = (s.broadcast_to(shape).opened for s in (x, y))
+            assert xo is not None and yo is not None
+            out = share_words(self.party, item, dealt)
+            ring.beaver_mul(
+                flat(xo.public), flat(yo.public), flat(xo.mask_share(self.party.expand)),
+                flat(yo.mask_share(self.party.expand)), out, self.party.first,
+            )
+            return Share(out.reshape(shape), x.scale + y.scale)
+
+    def _mul_bit(self, x: Share, y: Share) -> Share:
+        """b Y = e Y + (1 - 2e)([s](Y - B) + [B s]): only Y is opened (section 6, ReLU's gradient)."""
+        bit = x.bit
+        assert bit is not None
+        fresh = self._masked((y,))
+        assert y.opened is not None
+        op = self.party.next_op()
+        self.party.note("bit product", op, y.shape)
+        item = BitProduct(op, bit.op, y.opened.name, y.size)
+        (dealt,) = self.party.preprocessing.ask([item])
+        self._exchange(fresh)
+        ys = share_words(self.party, item, dealt)
+        ring.mul_add(bit.share, flat(y.opened.public), ys)
+        out = np.empty(y.size, np.uint64)
+        ring.select_finish(bit.public, flat(y.words), ys, out)
+        return Share(out.reshape(y.shape), x.scale + y.scale)
+
+    def square(self, x: Share) -> Share:
+        """X^2 = E^2 + 2 E A + C with C = A^2: one mask, one round."""
+        with self.party.scope("square"):
+            fresh = self._masked((x,))
+            assert x.opened is not None
+            op = self.party.next_op()
+            self.party.note("square", op, x.shape)
+            item = Product(op, "square", x.opened.name, x.opened.name, x.size)
+            (dealt,) = self.party.preprocessing.ask([item])
+            self._exchange(fresh)
+            out = share_words(self.party, item, dealt)
+            ring.beaver_square(
+                flat(x.opened.public), flat(x.opened.mask_share(self.party.expand)), out, self.party.first
+            )
+            return Share(out.reshape(x.shape), 2 * x.scale)
+
+    def matmul(self, x: Share, y: Share) -> Share:
+        """Beaver with two local products: E (B + F) + A F + C."""
+        with self.party.scope("matmul"):
+            shape = matmul_shape(x.shape, y.shape)
+            fresh = self._masked((x, y))
+            assert x.opened is not None and y.opened is not None
+            op = self.party.next_op()
+            self.party.note("matmul", op, x.shape, y.shape)
+            item = Product(op, "matmul", x.opened.name, y.opened.name, math.prod(shape))
+            (dealt,) = self.party.preprocessing.ask([item])
+            self._exchange(fresh)
+            e, f = x.opened.public, y.opened.public
+            a, b = x.opened.mask_share(self.party.expand), y.opened.mask_share(self.party.expand)
+            out = ring.matmul(e, b + f if self.party.first else b)
+            ring.matmul(a, f, out=out, accumulate=True)
+            out = np.asarray(out)
+            out += share_words(self.party, item, dealt).reshape(shape)
+            return Share(out, x.scale + y.scale)
+
+    # --- truncation
+    def truncate(self, x: Share, bits: int, exact: bool = False) -> Share:
+        """Two parties and x not open: one opened bit each. Otherwise from the opened form with the dealt parts of r."""
+        if not 1 <= bits <= 62:
+            raise ValueError(f"truncate by {bits} bits; want 1 to 62")
+        with self.party.scope("truncate"):
+            if self.party.world_size == 2 and x.opened is None and not exact:
+                return self._truncate_two(x, bits)
+            fresh = self._masked((x,))
+            assert x.opened is not None
+            op = self.party.next_op()
+            self.party.note("truncate", op, x.shape, bits, exact)
+            item = Truncation(op, x.opened.name, x.size, bits)
+            (dealt,) = self.party.preprocessing.ask([item])
+            below = self.ask_below(x, bits) if exact else None
+            self._exchange(fresh)
+            out = np.empty(x.size, np.uint64)
+            c = flat(x.opened.public) + HALF_RANGE
+            low, top = (share_words(self.party, item, dealt, k) for k in (0, 1))
+            ring.truncate_finish(c, low, top, None, self.party.first, bits, out)
+            if below is not None:
+                out -= self.below(flat(x.opened.public), below).words
+            return Share(out.reshape(x.shape), x.scale - bits)
+
+    def _truncate_two(self, x: Share, bits: int) -> Share:
+        party = self.party
+        op = party.next_op()
+        party.note("truncate2", op, x.shape, bits)
+        item = TwoPartyTruncation(op, x.size, bits)
+        (dealt,) = party.preprocessing.ask([item])
+        planes = ring.planes_words(x.size)
+        s = prg.words(party.dealt, op, BIT, planes)
+        words = flat(x.words)
+        frame = frames.new(planes)
+        ring.truncate2_bits(words, party.rank, s, frame[HEADER_WORDS:])
+        got = party.post(Kind.BITS, op, frame, x.shape).wait()
+        pair = share_words(party, item, dealt)
+        out = np.empty(x.size, np.uint64)
+        ring.truncate2_finish(words, got[0], got[1], s, pair.astype(np.uint64, copy=False), party.rank, bits, out)
+        return Share(out.reshape(x.shape), x.scale - bits)
+
+
+def flat(words: Words) -> Words:
+    """A contiguous one-dimensional array of the same words."""
+    return np.ascontiguousarray(words).reshape(-1)
+
+

@@ -1,0 +1,76 @@
+"""``with mpc.session() as s:``: connect, agree, compute, and end together."""
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import msgspec
+
+from mpc import ring
+from mpc.config import LAUNCH_VARIABLE, Launch
+from mpc.errors import ConfigError, SessionError
+from mpc.handshake import agree
+from mpc.party import _CURRENT, Party
+from mpc.preprocessing.dealer import DealerClient
+from mpc.protocols.additive import Additive
+from mpc.protocols.clear import Clear
+from mpc.transport.base import Transport
+from mpc.transport.memory import Hub
+from mpc.transport.zmq import ZmqTransport
+
+LAUNCH: ContextVar[tuple[Launch, Hub | None] | None] = ContextVar("mpc_launch", default=None)
+PROTOCOL_CLASSES = {"additive": Additive, "clear": Clear}
+
+
+def _where() -> tuple[Launch, Hub | None]:
+    found = LAUNCH.get()
+    if found is not None:
+        return found
+    text = os.environ.get(LAUNCH_VARIABLE)
+    if text is None:
+        raise ConfigError(
+            "this process was not started as a party: run the script with `mpc run -n 3 script.py`, "
+            "or call the function with `mpc.local(function, parties=3)`"
+        )
+    try:
+        return msgspec.json.decode(text, type=Launch), None
+    except (msgspec.MsgspecError, ConfigError) as error:
+        raise ConfigError(f"{LAUNCH_VARIABLE} is not a launch description: {error}") from None
+
+
+@contextmanager
+def session() -> Iterator[Party]:
+    """Join the other parties and the dealer; yields this process's `Party`.
+
+    At the end of the block all parties agree that the program is over; an exception inside it stops every party, which
+    learns its type, rank and operation number. Raises PartyLost when somebody does not come within the deadline,
+    ProgramMismatch when versions or configurations differ, SessionError when a session is open already.
+    """
+    if _CURRENT.get() is not None:
+        raise SessionError("a session is open already; sessions do not nest")
+    launch, hub = _where()
+    config = launch.config
+    ring.tune_allocator()
+    transport: Transport = (
+        hub.join(launch.rank)
+        if hub is not None
+        else ZmqTransport(launch.rank, config.world_size, launch.addresses, config.needs_dealer)
+    )
+    try:
+        party = Party(transport, config, agree(transport, config, config.deadline))
+    except BaseException:
+        transport.close(0)
+        raise
+    party.protocol = PROTOCOL_CLASSES[config.protocol](party)
+    party.preprocessing = DealerClient(party)
+    token = _CURRENT.set(party)
+    try:
+        yield party
+        party.close()
+    except BaseException as error:
+        party.abort(error)
+        raise
+    finally:
+        _CURRENT.reset(token)

@@ -1,0 +1,167 @@
+"""Shares and the mathematics on them: additive modulo 2^64, XOR on bits. Pure: no party, no I/O.
+
+``Share`` is what protocols see: this party's words, the scale (fraction bits of the fixed-point value, 0 for bits and
+integers) and, once the secret was opened under a mask, its opened form. Linear maps carry the opened form along, so
+that a secret is opened once however often it is used (protocols.md, section 4).
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mpc import masks, prg
+from mpc.fixed_point import Words
+from mpc.masks import Joined, Mask, Moved, Name, Shape
+
+
+@dataclass(slots=True)
+class Opened:
+    """E = x - A, public and the same at every party, with the name of A."""
+
+    public: Words
+    name: Name
+    share: Words | None = None  # this party's A_i; regenerated from the name when absent
+
+    def mask_share(self, expand: Callable[[Mask], Words]) -> Words:
+        """This party's share of A, regenerated at its first use and kept while the opened form lives."""
+        if self.share is None:
+            self.share = masks.evaluate(self.name, expand)
+        return self.share
+
+    def moved(self, kind: str, arg: Any) -> Opened:
+        return Opened(
+            masks.move(self.public, kind, arg),
+            Moved(self.name, kind, arg),
+            None if self.share is None else masks.move(self.share, kind, arg),
+        )
+
+
+@dataclass(slots=True)
+class OpenedBit:
+    """e = b XOR s, public, with the name of the dealt bit s and this party's additive share of s.
+
+    b = e + (1 - 2e) s, so a product of b with an opened tensor needs no further opening (protocols.md, section 6).
+    """
+
+    public: Words  # packed, lane order of the flattened tensor
+    op: int  # s is the plane tensor (op, tensor) of all dealt streams
+    tensor: int
+    share: Words  # [s], flat
+
+
+@dataclass(slots=True, repr=False)
+class Share:
+    """This party's part of one secret tensor. ``repr`` never shows words."""
+
+    words: Words
+    scale: int
+    opened: Opened | None = None
+    bit: OpenedBit | None = None
+
+    def __repr__(self) -> str:
+        return f"Share(shape={self.shape}, scale={self.scale}, opened={self.opened is not None})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Share cannot be pickled; mpc.save writes this party's shares to a file")
+
+    @property
+    def shape(self) -> Shape:
+        return self.words.shape
+
+    @property
+    def size(self) -> int:
+        return self.words.size
+
+    def move(self, kind: str, arg: Any) -> Share:
+        """A public linear map (reshape, transpose, index, broadcast, scale): the opened form is carried along."""
+        moved = Share(masks.move(self.words, kind, arg), self.scale)
+        if self.opened is not None:
+            moved.opened = self.opened.moved(kind, arg)
+        if self.bit is not None and kind == "reshape":
+            moved.bit = self.bit
+        return moved
+
+    def reshape(self, shape: Sequence[int]) -> Share:
+        return self.move("reshape", tuple(shape))
+
+    def transpose(self, axes: Sequence[int]) -> Share:
+        return self.move("transpose", tuple(axes))
+
+    def __getitem__(self, index: Any) -> Share:
+        return self.move("index", masks.pack_index(index))
+
+    def broadcast_to(self, shape: Sequence[int]) -> Share:
+        return self if tuple(shape) == self.shape else self.move("broadcast", tuple(shape))
+
+    def __neg__(self) -> Share:
+        return self.move("scale", (1 << 64) - 1)
+
+    def times(self, factor: int) -> Share:
+        """The value times a public integer, same scale."""
+        return self.move("scale", factor % (1 << 64))
+
+    def lifted(self, scale: int) -> Share:
+        """The same value at a larger scale (exact: a shift to the left)."""
+        if scale == self.scale:
+            return self
+        if scale < self.scale:
+            raise ValueError(f"cannot lift from scale {self.scale} to the smaller {scale}: truncate instead")
+        lifted = self.times(1 << (scale - self.scale))
+        lifted.scale = scale
+        return lifted
+
+    def rescaled(self, scale: int) -> Share:
+        """The same words read at another scale: the value times 2^(old - new), exact and free."""
+        return Share(self.words, scale, self.opened, None)
+
+
+def concatenate(shares: Sequence[Share], axis: int) -> Share:
+    """Shares of equal scale joined along an axis; opened if all are."""
+    scale = max(s.scale for s in shares)
+    shares = [s.lifted(scale) for s in shares]
+    joined = Share(np.concatenate([s.words for s in shares], axis=axis), scale)
+    forms = [s.opened for s in shares]
+    if all(f is not None for f in forms):
+        opened = [f for f in forms if f is not None]
+        joined.opened = Opened(
+            np.concatenate([f.public for f in opened], axis=axis), Joined([f.name for f in opened], axis)
+        )
+    return joined
+
+
+def add(x: Share, y: Share) -> Share:
+    """x + y with broadcasting, at the larger of the two scales."""
+    scale = max(x.scale, y.scale)
+    return Share(np.asarray(x.lifted(scale).words + y.lifted(scale).words), scale)
+
+
+def sub(x: Share, y: Share) -> Share:
+    """x - y with broadcasting, at the larger of the two scales."""
+    scale = max(x.scale, y.scale)
+    return Share(np.asarray(x.lifted(scale).words - y.lifted(scale).words), scale)
+
+
+def total(x: Share, axes: tuple[int, ...] | None, keepdims: bool) -> Share:
+    """Sum over axes."""
+    return Share(np.asarray(x.words.sum(axis=axes, keepdims=keepdims, dtype=np.uint64)), x.scale)
+
+
+def split(words: Words, parties: int, key: bytes | None = None) -> list[Words]:
+    """Additive shares of ring words: all but the last uniform, from a fresh key of the operating system."""
+    key = prg.derive(prg.fresh_secret(), "split") if key is None else key
+    parts = [prg.words(key, 0, i, words.size).reshape(words.shape) for i in range(parties - 1)]
+    last = words.copy()
+    for part in parts:
+        last -= part
+    return [*parts, last]
+
+
+def join(shares: Sequence[Words]) -> Words:
+    """The words whose additive shares these are."""
+    out = np.zeros(shares[0].shape, np.uint64)
+    for share in shares:
+        out += share
+    return out

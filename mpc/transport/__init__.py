@@ -1,0 +1,1 @@
+"""How parties exchange frames: bytes and ranks, nothing of what they mean."""

@@ -1,0 +1,67 @@
+"""The transport contract: send a frame to a rank, receive one from a rank within a deadline; count the bytes."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+from mpc.fixed_point import Words
+from mpc.transport.frames import HEADER_BYTES
+
+Frame = bytes | memoryview
+
+
+@dataclass
+class Meter:
+    """Frames and bytes by peer rank, counted where they leave and arrive. Keep-alive frames are not counted."""
+
+    frames_sent: dict[int, int] = field(default_factory=dict)
+    bytes_sent: dict[int, int] = field(default_factory=dict)
+    frames_received: dict[int, int] = field(default_factory=dict)
+    bytes_received: dict[int, int] = field(default_factory=dict)
+
+    def sent(self, peer: int, nbytes: int) -> None:
+        self.frames_sent[peer] = self.frames_sent.get(peer, 0) + 1
+        self.bytes_sent[peer] = self.bytes_sent.get(peer, 0) + nbytes
+
+    def received(self, peer: int, nbytes: int) -> None:
+        self.frames_received[peer] = self.frames_received.get(peer, 0) + 1
+        self.bytes_received[peer] = self.bytes_received.get(peer, 0) + nbytes
+
+    def payload_sent(self, peer: int) -> int:
+        """Payload bytes sent to that peer: all bytes but the headers."""
+        return self.bytes_sent.get(peer, 0) - HEADER_BYTES * self.frames_sent.get(peer, 0)
+
+
+class Transport(ABC):
+    """Links of one process to every other rank; rank ``world_size`` is the dealer.
+
+    Sending never blocks on the receiver. Frames of one link arrive whole and in order.
+    """
+
+    def __init__(self, rank: int, world_size: int) -> None:
+        self.rank = rank
+        self.world_size = world_size
+        self.meter = Meter()
+
+    def name(self, peer: int) -> str:
+        """How messages to people call that peer."""
+        return "the dealer" if peer == self.world_size else f"party {peer}"
+
+    @abstractmethod
+    def send(self, peer: int, frame: bytes | Words) -> None:
+        """Queue one frame. A caller does not write to the buffer afterwards. Raises PartyLost."""
+
+    @abstractmethod
+    def recv(self, peer: int, timeout: float, size_hint: int = 0) -> Frame:
+        """The next frame from that peer. Raises PartyLost or DealerLost after ``timeout`` seconds of silence."""
+
+    @abstractmethod
+    def recv_any(self, timeout: float) -> tuple[int, Frame] | None:
+        """The next frame from whichever peer has one, or None after ``timeout`` seconds."""
+
+    def alive(self) -> None:
+        """Raise PartyLost or DealerLost if a peer heard before has gone, where the transport can tell."""
+
+    @abstractmethod
+    def close(self, linger: float = 1.0) -> None:
+        """Release every resource; unsent frames get ``linger`` seconds."""

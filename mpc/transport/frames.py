@@ -1,0 +1,89 @@
+"""The frame: a fixed 128-byte header and raw little-endian array bytes.
+
+The header carries the frame's kind, operation number, shape, payload length and the sender's running hash of the
+program's public structure. Peers that run the same program have equal headers, so the check is one comparison.
+"""
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from mpc.errors import CorruptFrame
+from mpc.fixed_point import Words
+
+HEADER_BYTES: Final = 128
+HEADER_WORDS: Final = HEADER_BYTES // 8
+MAX_DIMS: Final = 8
+MAGIC: Final = b"MPC1"
+_LAYOUT: Final = struct.Struct(f"<4sBBHQQ16s{MAX_DIMS}Q24x")
+assert _LAYOUT.size == HEADER_BYTES
+
+
+class Kind(IntEnum):
+    """What a frame is for."""
+
+    HELLO = 1
+    OPEN = 2  # sums modulo 2^64
+    BITS = 3  # packed bits
+    INPUT = 4  # shape of a shared input
+    REVEAL_CHECK = 5  # header only, before unmasked shares leave
+    REVEAL = 6
+    REQUEST = 7  # to the dealer
+    CORRECTION = 8  # from the dealer
+    BROADCAST = 9  # plaintext words (the clear protocol)
+    BARRIER = 10
+    CLOSE = 11
+    PING = 254
+    ABORT = 255
+
+
+class Header(NamedTuple):
+    kind: int
+    op: int
+    nbytes: int
+    transcript: bytes
+    shape: tuple[int, ...]
+    flags: int
+
+
+def pack(kind: Kind, op: int, nbytes: int, transcript: bytes, shape: tuple[int, ...] = (), flags: int = 0) -> bytes:
+    """A header's 128 bytes. Shapes of more than 8 dimensions keep their first 8 (the transcript has all)."""
+    dims = shape[:MAX_DIMS]
+    return _LAYOUT.pack(
+        MAGIC, kind, len(dims), flags, op, nbytes, transcript, *dims, *(0,) * (MAX_DIMS - len(dims))
+    )
+
+
+def unpack(data: bytes | memoryview) -> Header:
+    """The header at the start of ``data``. Raises CorruptFrame if it is none or the length does not fit."""
+    if len(data) < HEADER_BYTES:
+        raise CorruptFrame(f"got a frame of {len(data)} bytes; want at least {HEADER_BYTES}")
+    magic, kind, ndim, flags, op, nbytes, transcript, *dims = _LAYOUT.unpack(data[:HEADER_BYTES])
+    if magic != MAGIC or ndim > MAX_DIMS:
+        raise CorruptFrame(f"got a frame that starts with {bytes(magic)!r}; want {MAGIC!r}")
+    if nbytes != len(data) - HEADER_BYTES:
+        raise CorruptFrame(f"got a frame of {len(data) - HEADER_BYTES} payload bytes that announces {nbytes}")
+    return Header(kind, op, nbytes, transcript, tuple(dims[:ndim]), flags)
+
+
+def new(words: int) -> Words:
+    """An empty frame for ``words`` payload words; fill ``frame[HEADER_WORDS:]``, then `seal` it."""
+    return np.empty(HEADER_WORDS + words, np.uint64)
+
+
+def seal(frame: Words, header: bytes) -> None:
+    """Write the header into a frame made by `new`."""
+    frame[:HEADER_WORDS] = np.frombuffer(header, np.uint64)
+
+
+def payload(data: bytes | memoryview) -> Words:
+    """The payload words of a received frame (copied only where the buffer is unaligned)."""
+    words = np.frombuffer(data, np.uint64, offset=HEADER_BYTES)
+    return words if words.flags.aligned else words.copy()
+
+
+def kind_name(kind: int) -> str:
+    return Kind(kind).name if kind in Kind._value2member_map_ else f"kind {kind}"

@@ -1,0 +1,69 @@
+"""Threads of one process as parties: queues instead of sockets. For tests, debugging and the plaintext twin."""
+from __future__ import annotations
+
+import queue
+import threading
+import time
+
+from mpc.errors import DealerLost, PartyLost
+from mpc.fixed_point import Words
+from mpc.transport.base import Frame, Transport
+
+
+class Hub:
+    """The meeting point of one group of threads; sessions opened one after the other get fresh queues."""
+
+    def __init__(self, world_size: int) -> None:
+        self.world_size = world_size
+        self._lock = threading.Lock()
+        self._queues: dict[tuple[int, int, int], queue.Queue[Frame]] = {}
+        self._opened = [0] * (world_size + 1)
+
+    def join(self, rank: int) -> MemoryTransport:
+        """The links of ``rank`` in its next session."""
+        with self._lock:
+            session = self._opened[rank]
+            self._opened[rank] += 1
+        return MemoryTransport(self, rank, session)
+
+    def link(self, session: int, source: int, target: int) -> queue.Queue[Frame]:
+        with self._lock:
+            return self._queues.setdefault((session, source, target), queue.Queue())
+
+
+class MemoryTransport(Transport):
+    """One rank's end of a `Hub`."""
+
+    def __init__(self, hub: Hub, rank: int, session: int) -> None:
+        super().__init__(rank, hub.world_size)
+        peers = [p for p in range(hub.world_size + 1) if p != rank]
+        self._out = {p: hub.link(session, rank, p) for p in peers}
+        self._in = {p: hub.link(session, p, rank) for p in peers}
+
+    def send(self, peer: int, frame: bytes | Words) -> None:
+        data = frame if isinstance(frame, bytes) else memoryview(frame.tobytes())
+        self.meter.sent(peer, len(data))
+        self._out[peer].put(data)
+
+    def recv(self, peer: int, timeout: float, size_hint: int = 0) -> Frame:
+        try:
+            data = self._in[peer].get(timeout=timeout)
+        except queue.Empty:
+            lost = DealerLost if peer == self.world_size else PartyLost
+            raise lost(f"{self.name(peer)} sent nothing for {timeout:g} s") from None
+        self.meter.received(peer, len(data))
+        return data
+
+    def recv_any(self, timeout: float) -> tuple[int, Frame] | None:
+        deadline = time.monotonic() + timeout
+        while True:
+            for peer, inbox in self._in.items():
+                if not inbox.empty():
+                    return peer, self.recv(peer, timeout)
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.0001)
+
+    def close(self, linger: float = 1.0) -> None:
+        self._in.clear()
+        self._out.clear()

@@ -1,0 +1,181 @@
+"""ZeroMQ links: ``ipc://`` on one machine, ``tcp://`` otherwise.
+
+Of two ranks the lower one binds (ROUTER) and the higher one connects (DEALER); the dealer, whose rank is the number of
+parties, connects to all. While a receive waits, a liveness probe finds a peer whose process is gone before the
+deadline: the binder's mandatory routing refuses a vanished peer, the connector's monitor reports the lost connection.
+"""
+from __future__ import annotations
+
+import time
+from collections import deque
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from mpc.errors import ConfigError, DealerLost, PartyLost
+from mpc.fixed_point import Words
+from mpc.transport.base import Frame, Transport
+from mpc.transport.frames import HEADER_BYTES, Kind, pack
+
+COPY_BELOW = 1 << 16  # bytes: smaller frames are cheaper to copy than to share with the I/O thread
+PROBE_SECONDS = 0.2
+RECONNECT_MS = 5
+MAX_FRAME_BYTES = 1 << 36
+PING = pack(Kind.PING, 0, 0, bytes(16))
+
+
+class ZmqTransport(Transport):
+    """The links of one rank; ``addresses[r]`` is where rank r is bound."""
+
+    def __init__(self, rank: int, world_size: int, addresses: tuple[str, ...], dealer: bool = True) -> None:
+        super().__init__(rank, world_size)
+        last = world_size if dealer else world_size - 1
+        self._context = zmq.Context(io_threads=1)
+        self._inbox: dict[int, deque[Frame]] = {p: deque() for p in range(last + 1) if p != rank}
+        self._connected: dict[int, zmq.Socket[bytes]] = {}
+        self._monitors: dict[int, zmq.Socket[bytes]] = {}
+        self._greeted: set[int] = set()
+        self._router: zmq.Socket[bytes] | None = None
+        try:
+            if rank < last:
+                self._router = self._socket(zmq.ROUTER)
+                self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+                self._router.bind(addresses[rank])
+            for peer in range(min(rank, world_size)):
+                socket = self._socket(zmq.DEALER)
+                socket.setsockopt(zmq.ROUTING_ID, _identity(rank))
+                self._monitors[peer] = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+                socket.connect(addresses[peer])
+                self._connected[peer] = socket
+        except zmq.ZMQError as error:
+            self.close(0)
+            raise ConfigError(f"rank {rank} cannot use the addresses {addresses}: {error}") from error
+
+    def _socket(self, kind: int) -> zmq.Socket[bytes]:
+        socket: zmq.Socket[bytes] = self._context.socket(kind)
+        socket.setsockopt(zmq.SNDHWM, 0)
+        socket.setsockopt(zmq.RCVHWM, 0)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
+        socket.setsockopt(zmq.RCVTIMEO, int(PROBE_SECONDS * 1000))
+        return socket
+
+    def send(self, peer: int, frame: bytes | Words) -> None:
+        nbytes = len(frame) if isinstance(frame, bytes) else frame.nbytes
+        self._send(peer, frame, nbytes)
+        self.meter.sent(peer, nbytes)
+
+    def _send(self, peer: int, frame: bytes | Words, nbytes: int) -> None:
+        copy = nbytes < COPY_BELOW
+        socket = self._connected.get(peer)
+        try:
+            if socket is None:
+                assert self._router is not None
+                self._router.send(_identity(peer), zmq.SNDMORE)
+                socket = self._router
+            socket.send(frame, copy=copy)
+        except zmq.ZMQError as error:
+            raise self._lost(peer, "closed its connection") from error
+
+    def recv(self, peer: int, timeout: float, size_hint: int = 0) -> Frame:
+        inbox = self._inbox[peer]
+        socket = self._connected.get(peer)
+        copy = size_hint < COPY_BELOW
+        deadline = 0.0
+        while not inbox:
+            try:
+                if socket is not None:
+                    self._arrived(peer, socket.recv(copy=copy))
+                else:
+                    self._recv_router(copy)
+            except zmq.Again:
+                deadline = deadline or time.monotonic() + timeout - PROBE_SECONDS
+                self._probe(peer)
+                if not inbox and time.monotonic() >= deadline:
+                    raise self._lost(peer, f"sent nothing for {timeout:g} s") from None
+        return inbox.popleft()
+
+    def recv_any(self, timeout: float) -> tuple[int, Frame] | None:
+        poller = zmq.Poller()
+        sockets = {s: p for p, s in self._connected.items()}
+        for socket in sockets:
+            poller.register(socket, zmq.POLLIN)
+        if self._router is not None:
+            poller.register(self._router, zmq.POLLIN)
+        for peer, inbox in self._inbox.items():
+            if inbox:
+                return peer, inbox.popleft()
+        for socket, _ in poller.poll(timeout * 1000):
+            if socket is self._router:
+                self._recv_router(False)
+            else:
+                self._arrived(sockets[socket], socket.recv(copy=False))
+        for peer, inbox in self._inbox.items():
+            if inbox:
+                return peer, inbox.popleft()
+        return None
+
+    def _recv_router(self, copy: bool) -> None:
+        assert self._router is not None
+        identity = self._router.recv()
+        data = self._router.recv(copy=copy)
+        peer = _rank_of(identity)
+        if peer in self._inbox and peer > self.rank:
+            self._arrived(peer, data)
+
+    def _arrived(self, peer: int, message: bytes | zmq.Frame) -> None:
+        data = message if isinstance(message, bytes) else message.buffer
+        self._greeted.add(peer)
+        if len(data) == HEADER_BYTES and data[4] == Kind.PING:
+            return
+        self.meter.received(peer, len(data))
+        self._inbox[peer].append(data)
+
+    def alive(self) -> None:
+        """Raise PartyLost or DealerLost if a peer heard before has gone."""
+        for peer in self._inbox:
+            self._probe(peer)
+
+    def _probe(self, peer: int) -> None:
+        if peer not in self._greeted:
+            return
+        monitor = self._monitors.get(peer)
+        if monitor is None:
+            self._send(peer, PING, HEADER_BYTES)
+        elif monitor.poll(0):
+            recv_monitor_message(monitor)
+            while True:  # what arrived before the connection went still counts
+                try:
+                    self._arrived(peer, self._connected[peer].recv(zmq.NOBLOCK))
+                except zmq.Again:
+                    break
+            if not self._inbox[peer]:
+                raise self._lost(peer, "closed its connection")
+
+    def _lost(self, peer: int, what: str) -> PartyLost:
+        lost = DealerLost if peer == self.world_size else PartyLost
+        return lost(f"{self.name(peer)} {what}")
+
+    def close(self, linger: float = 1.0) -> None:
+        for peer, socket in self._connected.items():
+            if peer in self._monitors:
+                socket.disable_monitor()
+            socket.close(int(linger * 1000))
+        for monitor in self._monitors.values():
+            monitor.close(0)
+        if self._router is not None:
+            self._router.close(int(linger * 1000))
+        self._connected.clear()
+        self._monitors.clear()
+        self._router = None
+        self._context.term()
+
+
+def _identity(rank: int) -> bytes:
+    return b"rank-%d" % rank
+
+
+def _rank_of(identity: bytes) -> int:
+    prefix, _, number = identity.partition(b"-")
+    return int(number) if prefix == b"rank" and number.isdigit() and len(number) <= 2 else -1
