@@ -90,7 +90,8 @@ class Report:
         return f"{self.world_size} parties, protocol {self.protocol}, as counted at party {self.rank}"
 
     def _cost_lines(self) -> list[tuple[str, ...]]:
-        total = Row("total", sum(r.calls for r in self.rows), self.rounds, self.bytes_sent, self.offline_bytes, self.seconds)
+        calls = sum(row.calls for row in self.rows)
+        total = Row("total", calls, self.rounds, self.bytes_sent, self.offline_bytes, self.seconds)
         return [
             (r.label or "(none)", f"{r.calls}", f"{r.rounds}", amount(r.bytes_sent), amount(r.offline_bytes), f"{r.seconds:.3f}")
             for r in [*self.rows, total]

@@ -311,8 +311,8 @@ class Supervisor:
     def _forget(self, file: int | IO[bytes]) -> None:
         try:
             self._selector.unregister(file)
-        except KeyError:
-            pass
+        except (KeyError, ValueError):
+            pass  # not registered any more, or closed
 
 
 def _is_descriptor(stream: object, fd: int) -> bool:

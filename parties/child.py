@@ -55,8 +55,8 @@ def _outcome(task: Task) -> Message:
     try:
         if os.path.realpath(mpc.__file__) != task.package:
             raise ConfigError(
-                f"got mpc from {os.path.dirname(mpc.__file__)} in a party, want the launcher's {os.path.dirname(task.package)}; "
-                "install one of them (`pip install -e .` in a checkout)"
+                f"got mpc from {os.path.dirname(mpc.__file__)} in a party, want the launcher's "
+                f"{os.path.dirname(task.package)}; install that one (`pip install -e .` in a checkout)"
             )
         launch = msgspec.json.decode(os.environ[LAUNCH_VARIABLE], type=Launch)
         if launch.is_dealer:
@@ -96,7 +96,7 @@ def _result(value: Any, rank: int) -> Result:
         raise NotSupported(
             f"party {rank} returned a {type(value).__name__} that cannot be sent back: {error}; "
             "return revealed arrays, numbers, strings or containers of them"
-        ) from error
+        ) from None
 
 
 def _dumps(value: Any) -> bytes:
