@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import io
 import sys
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,10 @@ class Report:
 
     def _ledger_text(self) -> str:
         return ledger_text(self.ledger, self.world_size)
+
+
+#: Where sessions leave their reports when they end; a list when somebody (`mpc run --report`) wants them.
+FINISHED: ContextVar[list[Report] | None] = ContextVar("mpc_finished_reports", default=None)
 
 
 def ledger_text(ledger: list[LedgerLine], world_size: int) -> str:

@@ -19,6 +19,7 @@ import msgspec
 import mpc
 from mpc.config import LAUNCH_VARIABLE, Launch
 from mpc.errors import ConfigError, MPCError, NotSupported
+from mpc.report import FINISHED, Report
 from mpc.supervision import Failure, Message, Result, Task, read_task, write_frame
 
 
@@ -80,13 +81,16 @@ def _run_script(task: Task) -> Message:
     import runpy
 
     assert task.script is not None
+    reports: list[Report] = []
+    if task.report:
+        FINISHED.set(reports)
     sys.argv = [task.script, *task.argv]
     try:
         runpy.run_path(task.script, run_name="__main__")
     except SystemExit as error:
         if error.code not in (None, 0):
             raise
-    return Result(b"")
+    return Result(b"", "\n".join(str(report) for report in reports))
 
 
 def _result(value: Any, rank: int) -> Result:
