@@ -1,30 +1,9 @@
-"""Local parties: `local` for functions, `run_script` for `mpc run`.
-
-Exit codes of `mpc run`, by cause:
-
-====  =============================================================
-0     every party finished
-1     the script raised an error of its own
-2     the command line is wrong
-3     a party or the dealer was lost: killed, silent, cut off
-4     the parties ran different programs, versions or settings
-5     bad input: a number, shape or type the engine refuses
-6     a setting or an installation that cannot work
-7     a peer could not prove who it is
-8     a damaged message, or saved material that fails its check
-9     preprocessing is used up
-10    another error of the engine
-130   interrupted (Ctrl-C)
-====  =============================================================
-
-A script that ends with ``sys.exit(code)`` ends the run with that code.
-"""
+"""Local parties: `local` for functions, `run_script` for `mpc run`. Exit codes: `mpc.failures`."""
 from __future__ import annotations
 
 import contextvars
 import importlib.util
 import os
-import pickle
 import shutil
 import socket
 import sys
@@ -32,44 +11,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, Final
 
-import mpc
-from mpc import errors
 from mpc.config import Launch, SessionConfig
 from mpc.errors import ConfigError, MPCError, NotSupported, PartyLost
+from mpc.failures import exit_code, explain, first_failed, first_failure, value_of
 from mpc.preprocessing.dealer import serve
 from mpc.session import LAUNCH
-from mpc.supervision import Child, Failure, Result, Supervisor, Task
+from mpc.supervision import PACKAGE, Child, Result, Supervisor, Task
 from mpc.transport.memory import Hub
 
 GRACE: Final = 5.0  # most seconds that the other parties get after the first failure
 SOCKET_PATH: Final = 100  # characters; the system's limit for ipc addresses is 107
-EXIT_CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
-    (errors.PartyLost, 3),
-    (errors.ProgramMismatch, 4),
-    (errors.FixedPointRangeError, 5),
-    (errors.ShapeError, 5),
-    (errors.NotSupported, 5),
-    (errors.ConfigError, 6),
-    (errors.AuthenticationError, 7),
-    (errors.CorruptFrame, 8),
-    (errors.IntegrityError, 8),
-    (errors.PreprocessingExhausted, 9),
-    (errors.MPCError, 10),
-)
-
-
-class RemoteTraceback(Exception):
-    """The cause of an exception raised in another process: its traceback, as text."""
-
-    def __str__(self) -> str:
-        return f"\n{self.args[0].rstrip()}"
-
-
-def exit_code(error: BaseException) -> int:
-    """The exit code of `mpc run` for that error."""
-    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)
 
 
 def local(
@@ -100,11 +54,11 @@ def local(
     with run:
         run.start()
         call = _pickled_call(function, tuple(args))
-        children = run.finish(Task(run.directory, _package(), path=_search_path(), call=call), timeout)
-    error = _first_failure(children, config, run.timed_out, timeout)
+        children = run.finish(Task(run.directory, PACKAGE, path=_search_path(), call=call), timeout)
+    error = first_failure(children, config, run.timed_out, timeout)
     if error is not None:
         raise error
-    return [_value(child) for child in children if child.rank < parties]
+    return [value_of(child) for child in children if child.rank < parties]
 
 
 def run_script(
@@ -128,7 +82,7 @@ def run_script(
         with run:
             run.start()
             path = [os.path.dirname(os.path.abspath(script)), *_search_path()[1:]]
-            task = Task(run.directory, _package(), path=path, script=script, argv=list(argv), report=report)
+            task = Task(run.directory, PACKAGE, path=path, script=script, argv=list(argv), report=report)
             children = run.finish(task, None)
     except KeyboardInterrupt:
         print("mpc: interrupted; all parties ended", file=sys.stderr)
@@ -136,12 +90,12 @@ def run_script(
     except MPCError as error:
         print(f"mpc: {error}", file=sys.stderr)
         return exit_code(error)
-    found = _first_failed(children)
+    found = first_failed(children)
     if found is None:
         texts = [c.message.report for c in children if c.rank == 0 and isinstance(c.message, Result)]
         print("".join(texts), end="", flush=True)
         return 0
-    return _explain(found, config)
+    return explain(found, config)
 
 
 class _Run:
@@ -207,11 +161,7 @@ def _free_ports(count: int) -> list[int]:
 
 def _require_parties() -> None:
     if importlib.util.find_spec("mpc.parties") is None:
-        raise ConfigError(f"got {_package()} without mpc.parties; run `pip install .` or `pip install -e .` there")
-
-
-def _package() -> str:
-    return os.path.realpath(mpc.__file__)
+        raise ConfigError(f"got {PACKAGE} without mpc.parties; run `pip install .` or `pip install -e .` there")
 
 
 def _search_path() -> list[str]:
@@ -226,115 +176,27 @@ def _pickled_call(function: Callable[..., Any], args: tuple[Any, ...]) -> bytes:
     by_value = module is not None and module.__name__ != "__main__" and not _importable(module)
     try:
         if by_value:
-            cloudpickle.register_pickle_by_value(module)
+            cloudpickle.register_pickle_byvalue_of(module)
         return bytes(cloudpickle.dumps((function, args)))
     except Exception as error:
         name = getattr(function, "__qualname__", repr(function))
         raise NotSupported(f"mpc.local cannot send {name} and its arguments to the parties: {error}") from error
     finally:
         if by_value:
-            cloudpickle.unregister_pickle_by_value(module)
+            cloudpickle.unregister_pickle_byvalue_of(module)
 
 
-def _importable(module: Any) -> bool:
+def _importable(module: ModuleType) -> bool:
     """Would a child find this very file under the module's name?"""
-    try:
-        spec = importlib.machinery.PathFinder.find_spec(module.__name__) if "." not in module.__name__ else (
-            importlib.util.find_spec(module.__name__)
-        )
-    except (ImportError, ValueError, AttributeError):
+    parent = module.__name__.rpartition(".")[0]
+    path = getattr(sys.modules.get(parent), "__path__", None)
+    if parent and path is None:
         return False
-    return spec is not None and spec.origin == getattr(module, "__file__", None)
-
-
-def _first_failed(children: list[Child]) -> Child | None:
-    """Who is to be shown: an error of its own first, then a process that died, a lost peer, an echo; the earliest."""
-
-    def order(child: Child) -> tuple[int, float]:
-        message = child.message
-        if not isinstance(message, Failure):
-            kind = 1 if child.rank < len(children) else 2
-        elif message.echo is not None:
-            kind = 4
-        else:
-            kind = 3 if message.kind in ("PartyLost", "DealerLost") else 0
-        return kind, child.failed or 0.0
-
-    failed = [c for c in children if c.failed is not None]
-    return min(failed, key=order, default=None)
-
-
-def _first_failure(
-    children: list[Child], config: SessionConfig, timed_out: bool, timeout: float | None
-) -> BaseException | None:
-    """The exception to raise here, if any party failed."""
-    found = _first_failed(children)
-    if found is None:
-        if timed_out:
-            late = ", ".join(c.name for c in children if c.rank < config.world_size and c.message is None)
-            return PartyLost(f"{late} had not finished after timeout={timeout:g} s; all processes were ended")
-        return None
-    return _exception(found, config)
-
-
-def _exception(child: Child, config: SessionConfig) -> BaseException:
-    where = child.name if child.rank == config.world_size else f"{child.name} of {config.world_size}"
-    message = child.message
-    if not isinstance(message, Failure):
-        error: BaseException = PartyLost(_death(child))
-    else:
-        restored = _restored(message)
-        error = restored or PartyLost(f"{where} stopped with {message.kind}: {message.message}")
-        error.__cause__ = RemoteTraceback(f"{where}:\n{message.traceback}")
-        error.add_note(f"raised at {where}")
-        if isinstance(error, MPCError):
-            error.echo = message.echo
-    if child.rank != 0 and child.stderr_text():
-        error.add_note(f"stderr of {child.name}:\n{child.stderr_text()}")
-    return error
-
-
-def _death(child: Child) -> str:
-    signal_name = child.signal_name()
-    if signal_name is not None:
-        return f"{child.name} was killed by {signal_name}"
-    return f"{child.name} ended with exit code {child.process.returncode} before it reported a result"
-
-
-def _restored(message: Failure) -> BaseException | None:
-    if message.exception is None:
-        return None
-    try:
-        error = pickle.loads(message.exception)  # from a child that this process started
-    except Exception:
-        return None
-    return error if isinstance(error, BaseException) else None
-
-
-def _value(child: Child) -> Any:
-    assert isinstance(child.message, Result)
-    try:
-        return pickle.loads(child.message.value)  # from a child that this process started
-    except Exception as error:
-        raise NotSupported(f"the result of {child.name} cannot be unpickled here: {error!r}") from error
-
-
-def _explain(child: Child, config: SessionConfig) -> int:
-    """Print what failed, once, and give the exit code."""
-    message = child.message
-    if isinstance(message, Failure) and message.exit is not None:
-        if message.message:
-            print(message.message, file=sys.stderr)
-        return message.exit
-    if child.rank != 0 and child.stderr_text():
-        print(f"--- stderr of {child.name} ---\n{child.stderr_text()}", file=sys.stderr)
-    if not isinstance(message, Failure):
-        print(f"mpc: {_death(child)}", file=sys.stderr)
-        return exit_code(PartyLost())
-    where = child.name if child.rank == config.world_size else f"{child.name} of {config.world_size}"
-    print(f"mpc: {where} failed\n{message.traceback.rstrip()}", file=sys.stderr)
-    kind = errors.by_name(message.kind)
-    return exit_code(kind()) if kind is not None else 1
+    for finder in sys.meta_path:
+        spec = finder.find_spec(module.__name__, path)
+        if spec is not None:
+            return spec.origin == module.__file__
+    return False
 
 
 def _local_threads(
@@ -376,7 +238,7 @@ def _local_threads(
         if config.needs_dealer:
             server.join(GRACE)
     if failures:
-        secondary, _, rank, error = min(failures, key=lambda f: f[:3])
+        _, _, rank, error = min(failures, key=lambda f: f[:3])
         error.add_note(f"raised at {'the dealer' if rank == size else f'party {rank} of {size}'}")
         raise error
     late = [w.name for w in workers if w.is_alive()]

@@ -94,8 +94,15 @@ class Report:
         calls = sum(row.calls for row in self.rows)
         total = Row("total", calls, self.rounds, self.bytes_sent, self.offline_bytes, self.seconds)
         return [
-            (r.label or "(none)", f"{r.calls}", f"{r.rounds}", amount(r.bytes_sent), amount(r.offline_bytes), f"{r.seconds:.3f}")
-            for r in [*self.rows, total]
+            (
+                row.label or "(none)",
+                f"{row.calls}",
+                f"{row.rounds}",
+                amount(row.bytes_sent),
+                amount(row.offline_bytes),
+                f"{row.seconds:.3f}",
+            )
+            for row in [*self.rows, total]
         ]
 
     def _ledger_text(self) -> str:

@@ -25,13 +25,14 @@ LINGER: Final = 2.0  # seconds that a party may take to exit after it reported
 PATIENCE: Final = 1.0  # seconds between SIGTERM and SIGKILL
 STDERR_KEPT: Final = 1 << 16  # bytes of a silent party's stderr kept for its failure
 READ_BYTES: Final = 1 << 20
+PACKAGE: Final = os.path.dirname(os.path.realpath(__file__))
 
 
 class Task(msgspec.Struct, tag=True):
     """What a child is to do: a pickled (function, args), or a script; neither for the dealer."""
 
     directory: str  # the private directory, removed by whoever is left when the parent dies
-    package: str  # the parent's mpc/__init__.py: a child that found another one refuses
+    package: str  # the parent's folder of mpc: a child that found another one refuses
     path: list[str] = []
     call: bytes | None = None
     script: str | None = None

@@ -16,11 +16,10 @@ from typing import Any, NoReturn
 
 import msgspec
 
-import mpc
 from mpc.config import LAUNCH_VARIABLE, Launch
 from mpc.errors import ConfigError, MPCError, NotSupported
 from mpc.report import FINISHED, Report
-from mpc.supervision import Failure, Message, Result, Task, read_task, write_frame
+from mpc.supervision import PACKAGE, Failure, Message, Result, Task, read_task, write_frame
 
 
 def main(control: int, results: int) -> None:
@@ -54,10 +53,10 @@ def _watch(control: int, directory: str) -> NoReturn:
 
 def _outcome(task: Task) -> Message:
     try:
-        if os.path.realpath(mpc.__file__) != task.package:
+        if task.package != PACKAGE:
             raise ConfigError(
-                f"got mpc from {os.path.dirname(mpc.__file__)} in a party, want the launcher's "
-                f"{os.path.dirname(task.package)}; install that one (`pip install -e .` in a checkout)"
+                f"got {PACKAGE} in a party, want the launcher's {task.package}; "
+                "install that one (`pip install -e .` in a checkout)"
             )
         launch = msgspec.json.decode(os.environ[LAUNCH_VARIABLE], type=Launch)
         if launch.is_dealer:

@@ -8,7 +8,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-import mpc
 from mpc import launch, ring
 from mpc.config import MAX_PARTIES, MIN_PARTIES, PROTOCOLS
 
@@ -112,10 +111,12 @@ def bench(context: typer.Context) -> None:
 @app.command()
 def version() -> None:
     """Versions and the instruction set in use: what to put into a report of a problem."""
+    from importlib.metadata import version as installed
+
     import numpy
     import zmq
 
-    print(f"mpc {mpc.__version__}, kernels: {ring.isa()}")
+    print(f"mpc {installed('mpc')}, kernels: {ring.isa()}")
     print(f"Python {platform.python_version()}, NumPy {numpy.__version__}, ZeroMQ {zmq.zmq_version()}")
     print(f"{platform.system()} {platform.machine()}, {sys.executable}")
 
