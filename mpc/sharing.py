@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from mpc import masks, prg
-from mpc.fixed_point import Words
+from mpc import fixed_point, masks, prg
+from mpc.errors import ConfigError, ShapeError
+from mpc.fixed_point import Floats, Words
 from mpc.masks import Joined, Mask, Moved, Name, Shape
 
 
@@ -165,3 +166,20 @@ def join(shares: Sequence[Words]) -> Words:
     for share in shares:
         out += share
     return out
+
+
+def secret_share(value: Any, parties: int = 3, frac_bits: int = 16) -> list[Share]:
+    """Additive shares of a real array for ``parties`` holders, without any network: any ``parties - 1`` of them are
+    uniform. Raises FixedPointRangeError, NotSupported, ConfigError."""
+    if not 2 <= parties <= 8:
+        raise ConfigError(f"got {parties} parties; want 2 to 8")
+    return [Share(words, frac_bits) for words in split(fixed_point.encode(value, frac_bits), parties)]
+
+
+def reconstruct(shares: Sequence[Share]) -> Floats:
+    """The real array whose shares these are (all of them, in any order). Raises ShapeError on shares that do not fit."""
+    if len(shares) < 2:
+        raise ConfigError(f"got {len(shares)} shares; want all of them (at least 2)")
+    if len({(s.shape, s.scale) for s in shares}) != 1:
+        raise ShapeError(f"shares of different tensors: shapes and scales {[(s.shape, s.scale) for s in shares]}")
+    return fixed_point.decode(join([s.words for s in shares]), shares[0].scale)

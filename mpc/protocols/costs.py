@@ -1,0 +1,62 @@
+"""What each kernel of the additive protocol costs online: rounds, and payload bytes to each other party.
+
+``fresh`` counts the words that are not open yet (0 for a tensor that was opened before); n counts elements. Bit planes
+travel as whole 64-bit words. Tests compare these with the transport's count. What the dealer sends follows from
+`Correlation.parts`.
+"""
+from __future__ import annotations
+
+from mpc.preprocessing.base import LEVELS
+from mpc.protocols.base import FREE, Cost
+from mpc.ring import planes_words
+
+
+def opening(fresh: int) -> Cost:
+    """E = x - A: one round, 64 bits per word."""
+    return Cost(1, 8 * fresh) if fresh else FREE
+
+
+def planes(n: int, count: int) -> Cost:
+    """One round with ``count`` bits per element."""
+    return Cost(1, 8 * planes_words(n) * count)
+
+
+def product(fresh: int) -> Cost:
+    """mul, square, matmul: the openings alone."""
+    return opening(fresh)
+
+
+def truncate(n: int, parties: int, fresh: int, exact: bool = False) -> Cost:
+    """Two parties: one bit each. Otherwise the opening; exact adds one comparison of low bits."""
+    if parties == 2 and fresh and not exact:
+        return planes(n, 1)
+    return opening(fresh) + (comparison(n, 0) if exact else FREE)
+
+
+def comparison(n: int, fresh: int) -> Cost:
+    """x < 0 as an arithmetic bit: opening, two rounds of the tree (27 and 6 bits), one bit to arithmetic."""
+    first, _, second, _ = LEVELS["tree"]
+    return opening(fresh) + planes(n, first) + planes(n, second) + planes(n, 1)
+
+
+def equality(n: int, fresh: int) -> Cost:
+    """x == 0 as an arithmetic bit: opening, two rounds (16 and 4 bits), one bit to arithmetic."""
+    first, _, second, _ = LEVELS["equal"]
+    return opening(fresh) + planes(n, first) + planes(n, second) + planes(n, 1)
+
+
+def relu(n: int, fresh: int) -> Cost:
+    """Truncation and ReLU behind one opening: what the comparison costs."""
+    return comparison(n, fresh)
+
+
+def sigmoid(n: int, fresh: int) -> Cost:
+    """The opening of x, then two comparisons, the series' opening and two bits in three rounds."""
+    first, _, second, _ = LEVELS["tree"]
+    tree = planes(n, 2 * first) + planes(n, 2 * second) + planes(n, 2)
+    return opening(fresh) + tree.beside(Cost(1, 8 * n))
+
+
+def reveal(n: int) -> Cost:
+    """The header-only check, then shares plus zero shares."""
+    return Cost(2, 8 * n)

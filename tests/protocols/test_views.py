@@ -1,0 +1,88 @@
+"""What coalitions see is uniform whatever the secret: openings with N - 1 parties' masks, and N - 1 shares of results.
+
+Thresholds are set so that a correct engine fails once in 10^9 runs; the secrets are fixed and extreme.
+"""
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from programs import run, shares_of, words
+
+LANES = 16_384
+# chi-square with 255 degrees of freedom exceeds this with probability 1e-12
+CHI_SQUARE_255 = 447.0
+SECRETS = [0, -1, 1 << 61, -(1 << 62), 12_345_678]
+
+
+def assert_uniform(view: np.ndarray, what: str) -> None:
+    """Every byte position of the words is uniform over 256 values."""
+    columns = np.ascontiguousarray(view.reshape(-1)).view(np.uint8).reshape(-1, 8)
+    for k in range(8):
+        counts = np.bincount(columns[:, k], minlength=256)
+        expected = len(columns) / 256
+        statistic = ((counts - expected) ** 2 / expected).sum()
+        assert statistic < CHI_SQUARE_255, f"{what}, byte {k}: chi-square {statistic:.0f}"
+
+
+def assert_fair(planes: np.ndarray, what: str) -> None:
+    """Bits are fair coins: the count is within 7 standard deviations."""
+    ones = int(np.unpackbits(planes.view(np.uint8)).sum())
+    count = planes.size * 64
+    assert abs(ones - count / 2) < 7 * np.sqrt(count) / 2, f"{what}: {ones} ones of {count}"
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("secret", SECRETS)
+def test_openings_and_shares_of_every_coalition_are_uniform(n: int, secret: int) -> None:
+    x = words(np.full(LANES, secret))
+
+    def program(s, a):
+        kernel = s.protocol
+        kernel.open(a)
+        product = kernel.mul(a, a)
+        truncated = kernel.truncate(a, 16)
+        bit = kernel.negative(a)
+        curve, _ = kernel.relu(a, 16)
+        smooth = kernel.sigmoid(a.rescaled(16), 16)
+        return {
+            "E": a.opened.public,
+            "A": a.opened.mask_share(s.expand),
+            "e": bit.bit.public,
+            "results": [product.words, truncated.words, bit.words, curve.words, smooth.words],
+        }
+
+    views = run(program, n, shares_of(x, n))
+    e = views[0]["E"]
+    assert_uniform(e, "E")
+    assert_fair(views[0]["e"], "opened bit")
+    for coalition in itertools.combinations(range(n), n - 1):
+        assert_uniform(e + sum(views[i]["A"] for i in coalition), f"E with the masks of {coalition}")
+        for k in range(5):
+            assert_uniform(sum(views[i]["results"][k] for i in coalition), f"result {k} at {coalition}")
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_input_shares_of_every_coalition_without_the_owner_are_uniform(n: int) -> None:
+    def program(s):
+        return s.share(np.zeros(LANES) if s.rank == 0 else None, owner=0).words
+
+    parts = run(program, n)
+    for coalition in itertools.combinations(range(n), n - 1):
+        if len(coalition) < n:
+            assert_uniform(sum(parts[i] for i in coalition), f"input shares of {coalition}")
+
+
+def test_revealed_shares_are_rerandomised() -> None:
+    """What the receiver gets from the others is fresh at each reveal of the same tensor, and sums to the value."""
+
+    def program(s, a):
+        return [s.reveal(a, to=0, check_range=False) for _ in range(2)], a.words.copy()
+
+    n = 3
+    results = run(program, n, shares_of(words(np.arange(100)), n))
+    first, second = results[0][0]
+    np.testing.assert_array_equal(first, np.arange(100))
+    np.testing.assert_array_equal(second, np.arange(100))
+    assert results[1][0] == [None, None]
