@@ -12,18 +12,18 @@ import numpy as np
 if sys.byteorder != "little":
     raise ImportError("mpc.ring: got a big-endian machine; want little-endian (streams are read as words)")
 
-if os.environ.get("MPC_NATIVE") == "0":
-    from mpc._native import twin as _kernels
-else:
-    try:
+try:
+    if os.environ.get("MPC_NATIVE") == "0":
+        from mpc._native import twin as _kernels
+    else:
         from mpc._native import core as _kernels
-    except ModuleNotFoundError as missing:
-        if missing.name not in ("mpc._native", "mpc._native.core"):
-            raise
-        raise ImportError(
-            "mpc._native.core is not compiled here. Run `pip install .` (or `pip install -e .` in a checkout), or set "
-            "MPC_NATIVE=0 to use the slow numpy twin."
-        ) from missing
+except ImportError as missing:
+    if getattr(missing, "name", None) not in ("mpc._native", "mpc._native.core") or "MPC_ISA" in str(missing):
+        raise
+    raise ImportError(
+        "mpc._native is not built here. Run `pip install .` (or `pip install -e .` in a checkout); with that done, "
+        "MPC_NATIVE=0 selects the slow numpy twin where there is no compiled core."
+    ) from missing
 
 WORD = np.uint64
 KEY_BYTES = 176  # one expanded key

@@ -37,8 +37,6 @@ def check_name(op, tensor):
 
 def keystream(key, op, tensor, offset, size):
     """Words offset .. offset + size of one named stream."""
-    if not 0 <= offset < 1 << 62:
-        raise ValueError(f"offset: got {offset}; want 0 <= offset < 2^62")
     start, skip = divmod(int(offset), 2)
     counter = (check_name(op, tensor) << 64 | start).to_bytes(16, "big")
     cipher = Cipher(AES(key), CTR(counter)).encryptor()
@@ -58,6 +56,8 @@ def streams(keys, op, tensor, offset, out, mode):
     flat("out", out)
     choice("mode", mode, range(5))
     check_name(op, tensor)
+    if not 0 <= offset <= (1 << 65) - out.size:
+        raise ValueError(f"offset: got {offset}; want 0 <= offset, offset + {out.size} <= 2^65")
     if mode in (SET, XOR_SET):
         out[...] = 0
     for key in split_keys(keys):

@@ -1,0 +1,50 @@
+/* Elementwise kernels: plain loops that the compiler vectorises for the including file's instruction set.
+ * out may be one of the inputs (ivdep: equal addresses, never shifted ones). */
+#define INDEPENDENT _Pragma("GCC ivdep")
+
+static void mul(size_t n, const u64 *a, const u64 *b, u64 *out) {
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) out[i] = a[i] * b[i];
+}
+
+static void mul_add(size_t n, const u64 *a, const u64 *b, u64 *out) {
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) out[i] += a[i] * b[i];
+}
+
+static void mul_scalar(size_t n, const u64 *a, u64 k, u64 *out) {
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) out[i] = k * a[i];
+}
+
+static void beaver_mul(size_t n, const u64 *e, const u64 *f, const u64 *a, const u64 *b, u64 *out, int first) {
+    u64 keep = first ? ~(u64)0 : 0;
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) out[i] += e[i] * (b[i] + (f[i] & keep)) + a[i] * f[i];
+}
+
+static void beaver_square(size_t n, const u64 *e, const u64 *a, u64 *out, int first) {
+    u64 keep = first ? ~(u64)0 : 0;
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) out[i] += e[i] * (2 * a[i] + (e[i] & keep));
+}
+
+/* ch u - rc + 2^(63-m) (c63 u + (1 - 2 c63) rb) - 2^(62-m) u; the sign of rb is turned without a product */
+#define TRUNCATE(RB, U)                                                                              \
+    do {                                                                                             \
+        INDEPENDENT                                                                                  \
+        for (size_t i = 0; i < n; i++) {                                                             \
+            u64 u = (U), ch = (c[i] << 1) >> (shift + 1), sign = (u64)((int64_t)c[i] >> 63);         \
+            u64 bit = (u & sign) + (((u64)(RB)[i] ^ sign) - sign);                                   \
+            out[i] = ch * u - rc[i] + (bit << (63 - shift)) - (u << (62 - shift));                   \
+        }                                                                                            \
+    } while (0)
+
+static void truncate_finish(size_t n, const u64 *c, const u64 *rc, const uint32_t *rb32, const u64 *rb64, const u64 *s,
+                            int first, int shift, u64 *out) {
+    u64 one = first ? 1 : 0;
+    if (s && rb32) TRUNCATE(rb32, s[i]);
+    else if (s) TRUNCATE(rb64, s[i]);
+    else if (rb32) TRUNCATE(rb32, one);
+    else TRUNCATE(rb64, one);
+}

@@ -1,0 +1,265 @@
+/* out (+)= a @ b mod 2^64: a register tile over packed panels (the usual three cache blocks), packing only where a
+ * panel is used often enough, and dot products or scaled columns where one side is a vector. */
+#include <stdlib.h>
+
+#if TILE_BYTES == 8
+typedef u64 lane_vector;
+typedef u64 lane_vector_at;
+#else
+typedef u64 lane_vector __attribute__((vector_size(TILE_BYTES)));
+typedef lane_vector lane_vector_at __attribute__((aligned(8), may_alias));
+#endif
+
+enum {
+    LANES = TILE_BYTES / 8,
+    TILE_COLUMNS = TILE_VECTORS * LANES,
+    DEPTH = 256,                          /* k block: a's panel stays in the first-level cache */
+    HEIGHT = 16 * TILE_ROWS,              /* m block: a's block in the second */
+    WIDTH = 1024 / TILE_COLUMNS * TILE_COLUMNS, /* n block: b's in the third */
+    PACK_B_ROWS = 48,                     /* rows from which b's panels are worth a copy */
+    PACK_A_COLUMNS = 2 * TILE_COLUMNS,    /* columns from which a's are */
+};
+
+#define LOAD(p) (*(const lane_vector_at *)(p))
+#define STORE(p) (*(lane_vector_at *)(p))
+
+typedef struct {
+    size_t depth;
+    matrix a; /* row: between the tile's rows, column: between steps of k */
+    const u64 *b;
+    ptrdiff_t b_step;
+} operands;
+
+/* sum[rows][vectors] of one tile, stored (or added) at out with out_row words between rows */
+INLINE void tile(int rows, int vectors, operands in, u64 *out, ptrdiff_t out_row, int add) {
+    lane_vector sum[TILE_ROWS][TILE_VECTORS] = {0};
+#ifdef TILE_SPLIT
+    /* x y = lo lo + 2^32 (lo hi + hi lo): one 32 x 32 -> 64 product, and both cross products in one 32-bit multiply with
+     * the halves of y swapped; the cross sums are needed modulo 2^32 only */
+    __m256i low[TILE_ROWS][TILE_VECTORS], cross[TILE_ROWS][TILE_VECTORS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++) low[r][v] = cross[r][v] = _mm256_setzero_si256();
+    for (size_t p = 0; p < in.depth; p++, in.b += in.b_step, in.a.at += in.a.column)
+        for (int v = 0; v < vectors; v++) {
+            __m256i y = (__m256i)LOAD(in.b + v * LANES), swapped = _mm256_shuffle_epi32(y, 0xb1);
+            for (int r = 0; r < rows; r++) {
+                __m256i x = _mm256_set1_epi64x((long long)in.a.at[r * in.a.row]);
+                low[r][v] = _mm256_add_epi64(low[r][v], _mm256_mul_epu32(x, y));
+                cross[r][v] = _mm256_add_epi32(cross[r][v], _mm256_mullo_epi32(x, swapped));
+            }
+        }
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < vectors; v++) {
+            lane_vector c = (lane_vector)cross[r][v];
+            sum[r][v] = (lane_vector)low[r][v] + (c << 32) + (c >> 32 << 32);
+        }
+#else
+    for (size_t p = 0; p < in.depth; p++, in.b += in.b_step, in.a.at += in.a.column) {
+        lane_vector y[TILE_VECTORS];
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) y[v] = LOAD(in.b + v * LANES);
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++) sum[r][v] += in.a.at[r * in.a.row] * y[v];
+    }
+#endif
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            u64 *to = out + r * out_row + v * LANES;
+            if (add) sum[r][v] += LOAD(to);
+            STORE(to) = sum[r][v];
+        }
+}
+
+#define TILE_CASE(R, V)                                                                       \
+    case (R) * 8 + (V):                                                                       \
+        if ((R) <= TILE_ROWS && (V) <= TILE_VECTORS) tile(R, V, in, out, out_row, add);       \
+        break;
+#define TILE_CASES(R) TILE_CASE(R, 1) TILE_CASE(R, 2) TILE_CASE(R, 3) TILE_CASE(R, 4)
+
+static void tile_any(int rows, int vectors, operands in, u64 *out, ptrdiff_t out_row, int add) {
+    switch (rows * 8 + vectors) {
+        TILE_CASES(1) TILE_CASES(2) TILE_CASES(3) TILE_CASES(4)
+        TILE_CASES(5) TILE_CASES(6) TILE_CASES(7) TILE_CASES(8)
+    }
+}
+
+/* The full tile over a packed panel of a, whose strides are then constants. */
+static void tile_packed(operands in, u64 *out, ptrdiff_t out_row, int add) {
+    in.a.row = 1, in.a.column = TILE_ROWS;
+    tile(TILE_ROWS, TILE_VECTORS, in, out, out_row, add);
+}
+
+/* A tile whose columns do not fill its vectors, or whose out has strides: by way of a buffer. */
+static void tile_edge(int rows, size_t columns, int vectors, operands in, u64 *out, ptrdiff_t out_row,
+                      ptrdiff_t out_column, int add) {
+    u64 buffer[TILE_ROWS * TILE_COLUMNS];
+    tile_any(rows, vectors, in, buffer, TILE_COLUMNS, 0);
+    for (int r = 0; r < rows; r++)
+        for (size_t j = 0; j < columns; j++) {
+            u64 *to = out + r * out_row + (ptrdiff_t)j * out_column, value = buffer[r * TILE_COLUMNS + j];
+            *to = add ? *to + value : value;
+        }
+}
+
+/* `count` columns of b as [depth][stride], zeros behind them */
+static void pack_columns(matrix b, size_t depth, size_t count, size_t stride, u64 *to) {
+    if (b.column == 1) {
+        for (size_t p = 0; p < depth; p++, to += stride, b.at += b.row) {
+            memcpy(to, b.at, count * sizeof *to);
+            memset(to + count, 0, (stride - count) * sizeof *to);
+        }
+        return;
+    }
+    enum { STRIP = 64 }; /* keeps the lines that the transposed writes touch */
+    for (size_t begin = 0; begin < depth; begin += STRIP) {
+        size_t end = depth - begin < STRIP ? depth : begin + STRIP;
+        for (size_t j = 0; j < stride; j++)
+            for (size_t p = begin; p < end; p++)
+                to[p * stride + j] = j < count ? b.at[(ptrdiff_t)p * b.row + (ptrdiff_t)j * b.column] : 0;
+    }
+}
+
+static inline matrix from(matrix m, size_t row, size_t column) {
+    m.at += (ptrdiff_t)row * m.row + (ptrdiff_t)column * m.column;
+    return m;
+}
+
+static inline matrix transposed(matrix m) { return (matrix){m.at, m.column, m.row}; }
+
+static inline size_t least(size_t x, size_t y) { return x < y ? x : y; }
+
+static int gemm(size_t m, size_t n, size_t k, matrix a, matrix b, u64 *out, ptrdiff_t out_row, ptrdiff_t out_column,
+                int accumulate) {
+    int copy_a = n > PACK_A_COLUMNS, copy_b = b.column != 1 || m >= PACK_B_ROWS;
+    size_t depth_most = least(k, DEPTH), width_most = least((n + LANES - 1) / LANES * LANES, WIDTH);
+    if (!copy_b) width_most = TILE_COLUMNS;
+    u64 *buffer = aligned_alloc(64, (depth_most * (width_most + HEIGHT + TILE_ROWS) * sizeof *buffer + 63) / 64 * 64);
+    if (!buffer) return -1;
+    u64 *b_packed = buffer, *a_packed = buffer + depth_most * width_most;
+    for (size_t pc = 0; pc < k; pc += DEPTH) {
+        size_t depth = least(k - pc, DEPTH);
+        int add = accumulate || pc;
+        for (size_t jc = 0; jc < n; jc += WIDTH) {
+            size_t width = least(n - jc, WIDTH);
+            for (size_t j = 0; copy_b && j < width; j += TILE_COLUMNS) {
+                size_t columns = least(width - j, TILE_COLUMNS), stride = (columns + LANES - 1) / LANES * LANES;
+                pack_columns(from(b, pc, jc + j), depth, columns, stride, b_packed + j * depth);
+            }
+            for (size_t ic = 0; ic < m; ic += HEIGHT) {
+                size_t height = least(m - ic, HEIGHT);
+                for (size_t i = 0; copy_a && i < height; i += TILE_ROWS)
+                    pack_columns(transposed(from(a, ic + i, pc)), depth, least(height - i, TILE_ROWS), TILE_ROWS,
+                                 a_packed + i * depth);
+                for (size_t j = 0; j < width; j += TILE_COLUMNS) {
+                    size_t columns = least(width - j, TILE_COLUMNS);
+                    int vectors = (int)((columns + LANES - 1) / LANES);
+                    operands in = {depth, a, b_packed + j * depth, vectors * LANES};
+                    if (!copy_b && columns % LANES == 0) {
+                        in.b = from(b, pc, jc + j).at, in.b_step = b.row;
+                    } else if (!copy_b) {
+                        pack_columns(from(b, pc, jc + j), depth, columns, vectors * LANES, b_packed);
+                        in.b = b_packed;
+                    }
+                    for (size_t i = 0; i < height; i += TILE_ROWS) {
+                        int rows = (int)least(height - i, TILE_ROWS);
+                        u64 *to = out + (ptrdiff_t)(ic + i) * out_row + (ptrdiff_t)(jc + j) * out_column;
+                        in.a = copy_a ? (matrix){a_packed + i * depth, 1, TILE_ROWS} : from(a, ic + i, pc);
+                        if (out_column != 1 || columns % LANES)
+                            tile_edge(rows, columns, vectors, in, to, out_row, out_column, add);
+                        else if (copy_a && rows == TILE_ROWS && vectors == TILE_VECTORS)
+                            tile_packed(in, to, out_row, add);
+                        else
+                            tile_any(rows, vectors, in, to, out_row, add);
+                    }
+                }
+            }
+        }
+    }
+    free(buffer);
+    return 0;
+}
+
+/* out[m] (+)= a @ x for a contiguous x, along a's contiguous direction */
+static void dot_rows(size_t m, size_t k, matrix a, const u64 *x, u64 *out, int accumulate) {
+    enum { TOGETHER = 4 };
+    for (size_t i = 0; i < m; i += TOGETHER) {
+        size_t rows = least(m - i, TOGETHER);
+        lane_vector sum[TOGETHER] = {0};
+        const u64 *row[TOGETHER];
+        for (size_t r = 0; r < TOGETHER; r++) row[r] = from(a, i + (r < rows ? r : 0), 0).at;
+        size_t p = 0;
+        for (; p + LANES <= k; p += LANES)
+            for (int r = 0; r < TOGETHER; r++) sum[r] += LOAD(row[r] + p) * LOAD(x + p);
+        for (size_t r = 0; r < rows; r++) {
+            u64 lanes[LANES], total = accumulate ? out[i + r] : 0;
+            STORE(lanes) = sum[r];
+            for (int l = 0; l < LANES; l++) total += lanes[l];
+            for (size_t q = p; q < k; q++) total += row[r][q] * x[q];
+            out[i + r] = total;
+        }
+    }
+}
+
+static void scaled_columns(size_t m, size_t k, matrix a, const u64 *x, u64 *out, int accumulate) {
+    enum { TOGETHER = 4 };
+    size_t i = 0;
+    for (; i + TOGETHER * LANES <= m; i += TOGETHER * LANES) {
+        lane_vector sum[TOGETHER] = {0};
+        const u64 *column = a.at + i;
+        for (size_t p = 0; p < k; p++, column += a.column)
+            for (int v = 0; v < TOGETHER; v++) sum[v] += LOAD(column + v * LANES) * x[p];
+        for (int v = 0; v < TOGETHER; v++) {
+            u64 *to = out + i + v * LANES;
+            if (accumulate) sum[v] += LOAD(to);
+            STORE(to) = sum[v];
+        }
+    }
+    for (; i < m; i++) {
+        u64 total = accumulate ? out[i] : 0;
+        for (size_t p = 0; p < k; p++) total += a.at[i + (ptrdiff_t)p * a.column] * x[p];
+        out[i] = total;
+    }
+}
+
+static int gemv(size_t m, size_t k, matrix a, matrix b, u64 *out, int accumulate) {
+    u64 *copy = NULL;
+    if (b.row != 1 && k > 1) {
+        if (!(copy = malloc(k * sizeof *copy))) return -1;
+        for (size_t p = 0; p < k; p++) copy[p] = from(b, p, 0).at[0];
+    }
+    const u64 *x = copy ? copy : b.at;
+    if (a.column == 1) {
+        dot_rows(m, k, a, x, out, accumulate);
+    } else if (a.row == 1) {
+        scaled_columns(m, k, a, x, out, accumulate);
+    } else {
+        for (size_t i = 0; i < m; i++) {
+            u64 total = accumulate ? out[i] : 0;
+            for (size_t p = 0; p < k; p++) total += from(a, i, p).at[0] * x[p];
+            out[i] = total;
+        }
+    }
+    free(copy);
+    return 0;
+}
+
+static int matmul(size_t m, size_t n, size_t k, matrix a, matrix b, u64 *out, int accumulate) {
+    if (m == 0 || n == 0) return 0;
+    if (k == 0) {
+        if (!accumulate) memset(out, 0, m * n * sizeof *out);
+        return 0;
+    }
+    if (n == 1) return gemv(m, k, a, b, out, accumulate);
+    if (m == 1) return gemv(n, k, transposed(b), transposed(a), out, accumulate);
+    /* few columns beside a transposed a, or few rows beside a transposed b: the transposed product reads in place */
+    if ((n < LANES && m > n && a.column != 1) || (m < LANES && n > m && b.column != 1))
+        return gemm(n, m, k, transposed(b), transposed(a), out, 1, (ptrdiff_t)n, accumulate);
+    return gemm(m, n, k, a, b, out, (ptrdiff_t)n, 1, accumulate);
+}
+
+#undef LOAD
+#undef STORE
