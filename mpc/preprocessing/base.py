@@ -132,6 +132,23 @@ class Truncation(Correlation, frozen=True, tag=True, array_like=True):
         _store(low_high(negated(dealer, self.r), self.bits)[k], self.parts()[k], dealer, self.op, out)
 
 
+class TruncatedProduct(Correlation, frozen=True, tag=True, array_like=True):
+    """[rc B], [rb B]: an opened tensor's truncation by ``bits`` times a mask B, without opening the truncated value."""
+
+    r: Name
+    y: Name
+    size: int
+    bits: int
+
+    def parts(self) -> tuple[Part, ...]:
+        return Part(BIT_LOW, self.size), Part(BIT_TOP, self.size)
+
+    def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        factor = low_high(negated(dealer, self.r), self.bits)[k]
+        np.multiply(factor, np.ascontiguousarray(dealer.total(self.y)).reshape(-1), out=out)
+        ring.streams(dealer.others, self.op, self.parts()[k].tensor, 0, out, prg.SUB)
+
+
 class TwoPartyTruncation(Correlation, frozen=True, tag=True, array_like=True):
     """[s0 s1] modulo 2^bits for the dealt bits s0, s1 of two parties (section 5, one opened bit each)."""
 
@@ -255,7 +272,7 @@ class Harmonics(Correlation, frozen=True, tag=True, array_like=True):
 
 
 AnyCorrelation = Union[
-    Product, Truncation, TwoPartyTruncation, Tables, Merges, BitValues, BitProduct, Harmonics
+    Product, Truncation, TruncatedProduct, TwoPartyTruncation, Tables, Merges, BitValues, BitProduct, Harmonics
 ]
 
 

@@ -107,6 +107,11 @@ class Protocol(ABC):
         """x / 2^bits; the scale falls by ``bits``. Result floor or floor + 1 in units of the result, unbiased;
         ``exact=True`` gives floor. Range -2^62 <= x < 2^62."""
 
+    def mul_truncated(self, x: Share, bits: int, y: Share) -> tuple[Share, Share]:
+        """(x / 2^bits, x / 2^bits * y) for y that broadcasts to x's shape: a truncation and the product behind it."""
+        truncated = self.truncate(x, bits)
+        return truncated, self.mul(truncated, y)
+
     @abstractmethod
     def negative(self, x: Share) -> Share:
         """1 where x < 0, else 0 (scale 0). Range -2^63 <= x < 2^63."""

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from programs import MAX, PARTIES, PRODUCT_RANGE, SHARINGS, revealed, shares_of, signed, words
+from programs import MAX, PARTIES, PRODUCT_RANGE, SHARINGS, revealed, run, shares_of, signed, words
+
+from mpc.sharing import Share
 
 EDGES = [0, 1, -1, 2, -2, (1 << 16) - 1, 1 << 16, -(1 << 16), (1 << 31) - 1, -(1 << 31)]
 LIMITS = [PRODUCT_RANGE - 1, -PRODUCT_RANGE, PRODUCT_RANGE - 2, -PRODUCT_RANGE + 1]
@@ -69,6 +71,27 @@ def test_truncation_is_floor_or_one_more_and_exact_is_floor(
     assert set(np.unique(got - floor)) <= {0, 1}
     got = signed(revealed(lambda s, a: s.protocol.truncate(a, bits, exact=True), n, shares_of(x, n, sharing)))
     np.testing.assert_array_equal(got, floor)
+
+
+@parties
+@common
+@given(values=in_range, sharing=sharings, bits=st.sampled_from([1, 16, 32]), seed=st.integers(0, 100))
+@example(values=EDGES + LIMITS, sharing="ones", bits=16, seed=0)
+def test_truncation_and_product_behind_one_opening(
+    n: int, values: list[int], sharing: str, bits: int, seed: int
+) -> None:
+    x = words([values, values])
+    y = np.random.default_rng(seed).integers(0, MAX, len(values), np.uint64, endpoint=True)
+
+    def program(s, a, b):
+        before = s.total.rounds
+        truncated, product = s.protocol.mul_truncated(a, bits, b)
+        assert s.total.rounds == before + 1
+        return Share(np.stack([truncated.words, product.words]), 0)
+
+    truncated, product = revealed(program, n, shares_of(x, n, sharing), shares_of(y, n, "ones"))
+    assert set(np.unique(signed(truncated) - (signed(x) >> bits))) <= {0, 1}
+    np.testing.assert_array_equal(product, truncated * y)
 
 
 @parties
@@ -168,8 +191,6 @@ def test_broadcasting_and_movement_carry_the_opened_form(n: int) -> None:
         ]
         assert s.total.rounds == before  # nothing was opened again
         return Holder(outs)
-
-    from programs import run
 
     parts = run(program, n, shares_of(x, n), shares_of(y, n))
     got = [sum(p.outs[k] for p in parts) for k in range(4)]
