@@ -1,0 +1,42 @@
+"""Every test here runs in a temporary directory of its own and must leave no process and no file in it."""
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def processes_with(variable: str, value: str) -> list[int]:
+    """Processes other than this one that have this in their environment."""
+    wanted = f"{variable}={value}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except OSError:
+                continue  # it ended, or is somebody else's
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A fresh TMPDIR; afterwards it is empty, and no process of the test lives (waiting a little for orphans)."""
+    tmp_path_factory.getbasetemp()  # in the usual place
+    directory = tempfile.mkdtemp(prefix="t-", dir="/tmp")
+    monkeypatch.setenv("TMPDIR", directory)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield Path(directory)
+    until = time.monotonic() + 3
+    while (processes_with("TMPDIR", directory) or os.listdir(directory)) and time.monotonic() < until:
+        time.sleep(0.05)
+    left, files = processes_with("TMPDIR", directory), os.listdir(directory)
+    shutil.rmtree(directory)
+    assert not left, f"processes left behind: {left}"
+    assert not files, f"files left behind: {files}"
