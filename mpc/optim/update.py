@@ -1,0 +1,61 @@
+"""Linear combinations of shares with public coefficients, truncated together: the arithmetic of an optimiser step."""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpc.fixed_point import Words
+from mpc.ops.value import MAX_SCALE, SIGNIFICANT_BITS
+from mpc.sharing import Share
+
+if TYPE_CHECKING:
+    from mpc.party import Party
+
+Term = tuple[float, Share]
+
+
+def common_scale(sums: Sequence[Sequence[Term]], frac_bits: int) -> int:
+    """The scale at which every coefficient has `SIGNIFICANT_BITS` bits or more; above frac_bits."""
+    scale = frac_bits + 1
+    for terms in sums:
+        for coefficient, share in terms:
+            if coefficient:
+                need = SIGNIFICANT_BITS - math.frexp(coefficient)[1]
+                scale = max(scale, share.scale + (need if share.scale > frac_bits else min(need, 2 * frac_bits)))
+    return scale
+
+
+def combine(party: Party, sums: Sequence[Sequence[Term]]) -> list[Share]:
+    """sum of coefficient * share for every list of terms, at scale frac_bits: one truncation for all of them.
+
+    Coefficients have at least 12 significant bits (fewer below 2^-20 on shares at frac_bits). Range: every result below
+    2^(62 - T) in magnitude, where T <= 58 is the common scale before truncation: 16 at worst, 2^9 for coefficients
+    above 2^-8.
+    """
+    f, protocol = party.frac_bits, party.protocol
+    scale = common_scale(sums, f)
+    if scale > MAX_SCALE:  # tiny coefficients of pending products: these are truncated first
+        sums = [[(c, protocol.truncate(s, s.scale - f) if s.scale > f else s) for c, s in terms] for terms in sums]
+        scale = common_scale(sums, f)
+    shapes = [terms[0][1].shape for terms in sums]
+    sizes = [math.prod(shape) for shape in shapes]
+    words: Words = np.empty(sum(sizes), np.uint64)
+    at = 0
+    for terms, shape, size in zip(sums, shapes, sizes, strict=True):
+        out = words[at : at + size].reshape(shape)
+        for k, (coefficient, share) in enumerate(terms):
+            number = np.uint64(round(math.ldexp(coefficient, scale - share.scale)) % 2**64)
+            if k:
+                out += share.words * number
+            else:
+                np.multiply(share.words, number, out=out)
+        at += size
+    done = protocol.truncate(Share(words, scale), scale - f).words
+    parts, at = [], 0
+    for shape, size in zip(shapes, sizes, strict=True):
+        parts.append(Share(done[at : at + size].reshape(shape), f))
+        at += size
+    return parts
