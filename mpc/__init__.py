@@ -1,7 +1,55 @@
 """Secure multi-party computation that reads like PyTorch: the public names, nothing else."""
-from mpc.errors import MPCError
+from mpc import data, errors, nn, optim
+from mpc.errors import (
+    AuthenticationError,
+    ConfigError,
+    CorruptFrame,
+    DealerLost,
+    FixedPointRangeError,
+    IntegrityError,
+    MPCError,
+    NotSupported,
+    PartyLost,
+    PreprocessingExhausted,
+    ProgramMismatch,
+    SessionError,
+    ShapeError,
+)
 from mpc.launch import local
-from mpc.session import session
+from mpc.report import Report
+from mpc.session import manual_seed, session
 from mpc.sharing import reconstruct, secret_share
+from mpc.tensor import SecretTensor, cat, constant, no_grad, share, stack, where
 
-__all__ = ["MPCError", "local", "reconstruct", "secret_share", "session"]
+__all__ = [
+    "AuthenticationError",
+    "ConfigError",
+    "CorruptFrame",
+    "DealerLost",
+    "FixedPointRangeError",
+    "IntegrityError",
+    "MPCError",
+    "NotSupported",
+    "PartyLost",
+    "PreprocessingExhausted",
+    "ProgramMismatch",
+    "Report",
+    "SecretTensor",
+    "SessionError",
+    "ShapeError",
+    "cat",
+    "constant",
+    "data",
+    "errors",
+    "local",
+    "manual_seed",
+    "nn",
+    "no_grad",
+    "optim",
+    "reconstruct",
+    "secret_share",
+    "session",
+    "share",
+    "stack",
+    "where",
+]

@@ -21,7 +21,20 @@ from mpc.transport.memory import Hub
 from mpc.transport.zmq import ZmqTransport
 
 LAUNCH: ContextVar[tuple[Launch, Hub | None] | None] = ContextVar("mpc_launch", default=None)
+_SEED: ContextVar[int | None] = ContextVar("mpc_seed", default=None)
 PROTOCOL_CLASSES = {"additive": Additive, "clear": Clear}
+
+
+def manual_seed(seed: int) -> None:
+    """Seed the public generator (initial weights, shuffles) of the open session, or of those opened from now on.
+
+    Alike at all parties; never used for shares, masks, keys or noise.
+    """
+    party = _CURRENT.get()
+    if party is None:
+        _SEED.set(seed)
+    else:
+        party.manual_seed(seed)
 
 
 def _where() -> tuple[Launch, Hub | None]:
@@ -65,6 +78,9 @@ def session() -> Iterator[Party]:
         raise
     party.protocol = PROTOCOL_CLASSES[config.protocol](party)
     party.preprocessing = DealerClient(party)
+    seed = _SEED.get()
+    if seed is not None:
+        party.manual_seed(seed)
     token = _CURRENT.set(party)
     try:
         yield party

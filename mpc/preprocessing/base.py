@@ -52,7 +52,13 @@ class Dealing(Protocol):
     others: bytes  # every key but the receiver's
 
     def total(self, name: Name) -> Words:
-        """The mask behind a name, summed over all parties."""
+        """The mask behind a name, summed over all parties. Callers do not write to what these return."""
+
+    def r(self, name: Name) -> Words:
+        """r = -A, flat: an opening E = x - A is d = x + r."""
+
+    def cut(self, name: Name, bits: int) -> tuple[Words, Words]:
+        """(r mod 2^63) >> bits and r >> 63: the two dealt parts of a truncation."""
 
 
 class Correlation(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -70,27 +76,18 @@ class Correlation(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 def _store(target: Words, part: Part, dealer: Dealing, op: int, out: Words) -> None:
-    """out = target - sum of the other parties' streams, in the part's dtype. Writes to ``target``."""
-    ring.streams(dealer.others, op, part.tensor, 0, target, prg.SUB)
+    """out = target - sum of the other parties' streams, in the part's dtype."""
     if part.dtype == "<u8":
         out[:] = target
+        ring.streams(dealer.others, op, part.tensor, 0, out, prg.SUB)
     else:
-        out.view(part.dtype)[: part.count] = target.astype(part.dtype)
+        rest = target - prg.words(dealer.others, op, part.tensor, part.count)
+        out.view(part.dtype)[: part.count] = rest.astype(part.dtype)
 
 
 def narrow(bits: int) -> str:
     """The smallest dtype for values modulo 2^bits."""
     return "<u2" if bits <= 16 else "<u4" if bits <= 32 else "<u8"
-
-
-def low_high(r: Words, bits: int) -> tuple[Words, Words]:
-    """(r mod 2^63) >> bits and r >> 63: the two dealt parts of a truncation."""
-    return (r << np.uint64(1)) >> np.uint64(bits + 1), r >> np.uint64(63)
-
-
-def negated(dealer: Dealing, name: Name) -> Words:
-    """r = -A for an opening E = x - A, so that d = E = x + r; flat and freshly allocated."""
-    return np.negative(np.ascontiguousarray(dealer.total(name)).reshape(-1))
 
 
 class Product(Correlation, frozen=True, tag=True, array_like=True):
@@ -129,7 +126,7 @@ class Truncation(Correlation, frozen=True, tag=True, array_like=True):
         return Part(LOW, self.size), Part(TOP, self.size, "<u4" if self.bits < 32 else "<u8")
 
     def deal(self, dealer: Dealing, k: int, out: Words) -> None:
-        _store(low_high(negated(dealer, self.r), self.bits)[k], self.parts()[k], dealer, self.op, out)
+        _store(dealer.cut(self.r, self.bits)[k], self.parts()[k], dealer, self.op, out)
 
 
 class TruncatedProduct(Correlation, frozen=True, tag=True, array_like=True):
@@ -144,8 +141,7 @@ class TruncatedProduct(Correlation, frozen=True, tag=True, array_like=True):
         return Part(BIT_LOW, self.size), Part(BIT_TOP, self.size)
 
     def deal(self, dealer: Dealing, k: int, out: Words) -> None:
-        factor = low_high(negated(dealer, self.r), self.bits)[k]
-        np.multiply(factor, np.ascontiguousarray(dealer.total(self.y)).reshape(-1), out=out)
+        np.multiply(dealer.cut(self.r, self.bits)[k], np.ascontiguousarray(dealer.total(self.y)).reshape(-1), out=out)
         ring.streams(dealer.others, self.op, self.parts()[k].tensor, 0, out, prg.SUB)
 
 
@@ -178,7 +174,7 @@ class Tables(Correlation, frozen=True, tag=True, array_like=True):
         return (Part(TABLES, TABLE_PLANES * ring.planes_words(self.size)),)
 
     def deal(self, dealer: Dealing, k: int, out: Words) -> None:
-        r = negated(dealer, self.r)
+        r = dealer.r(self.r)
         if self.low_bits:
             r = low_part(r, self.low_bits)
         ring.deal_tables(r, dealer.others, self.op, TABLES, out)
@@ -227,8 +223,7 @@ class BitValues(Correlation, frozen=True, tag=True, array_like=True):
         if k:
             assert self.r is not None
             which = self.values[k - 1]
-            r = negated(dealer, self.r)
-            value = r if which == "r" else low_high(r, self.bits)[which == "top"]
+            value = dealer.r(self.r) if which == "r" else dealer.cut(self.r, self.bits)[which == "top"]
         ring.deal_select(s, value, dealer.others, self.op, self.parts()[k].tensor, out)
 
 
@@ -261,7 +256,7 @@ class Harmonics(Correlation, frozen=True, tag=True, array_like=True):
         return (Part(HARMONICS, 2 * len(self.orders) * self.size),)
 
     def deal(self, dealer: Dealing, k: int, out: Words) -> None:
-        r = low_part(negated(dealer, self.r), self.period_bits)
+        r = low_part(dealer.r(self.r), self.period_bits)
         angle = np.ldexp(r.astype(np.float64), -self.period_bits) * (2 * np.pi)
         rows = out.reshape(2, len(self.orders), self.size)
         one = np.ldexp(1.0, self.scale)

@@ -5,6 +5,7 @@ use and are answered in order, each operation number at most once.
 """
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ from mpc.transport.zmq import ZmqTransport
 SPLIT_WORDS = 1 << 13  # answers above this are sent part by part, so that the first can be used early
 CACHE_BYTES = 1 << 30  # expanded masks the dealer keeps for names that come again
 POLL_SECONDS = 0.2
+_ONE, _TOP = np.uint64(1), np.uint64(63)
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[AnyCorrelation])
@@ -119,10 +121,26 @@ class _Session:
         self._last = 0
         self._cache: OrderedDict[tuple[int, int], Words] = OrderedDict()
         self._cached = 0
+        self._r: tuple[Name, Words] | None = None
+        self._cut: tuple[int, Words, Words] | None = None
 
     def total(self, name: Name) -> Words:
         """The mask behind a name, summed over all parties. Callers do not write to it."""
         return masks.evaluate(name, self._expand)
+
+    def r(self, name: Name) -> Words:
+        """-A, flat; kept for the next correlation on the same opening."""
+        if self._r is None or self._r[0] != name:
+            self._r = (name, np.negative(np.ascontiguousarray(self.total(name)).reshape(-1)))
+            self._cut = None
+        return self._r[1]
+
+    def cut(self, name: Name, bits: int) -> tuple[Words, Words]:
+        """(r mod 2^63) >> bits and r >> 63; kept like r."""
+        r = self.r(name)
+        if self._cut is None or self._cut[0] != bits:
+            self._cut = (bits, (r << _ONE) >> np.uint64(bits + 1), r >> _TOP)
+        return self._cut[1:]
 
     def _expand(self, mask: Mask) -> Words:
         key = (mask.op, mask.tensor)
@@ -130,7 +148,7 @@ class _Session:
         if found is not None and found.shape == tuple(mask.shape):
             self._cache.move_to_end(key)
             return found
-        size = int(np.prod(mask.shape, dtype=np.int64))
+        size = math.prod(mask.shape)
         words = prg.words(self.keys, mask.op, mask.tensor, size).reshape(mask.shape)
         self._cache[key] = words
         self._cached += words.nbytes
