@@ -13,11 +13,12 @@ typedef lane_vector lane_vector_at __attribute__((aligned(8), may_alias));
 enum {
     LANES = TILE_BYTES / 8,
     TILE_COLUMNS = TILE_VECTORS * LANES,
-    DEPTH = 256,                          /* k block: a's panel stays in the first-level cache */
-    HEIGHT = 16 * TILE_ROWS,              /* m block: a's block in the second */
+    DEPTH = 256,             /* k block: a's panel stays in the first-level cache */
+    HEIGHT = 16 * TILE_ROWS, /* m block: a's block in the second */
     WIDTH = 1024 / TILE_COLUMNS * TILE_COLUMNS, /* n block: b's in the third */
-    PACK_B_ROWS = 48,                     /* rows from which b's panels are worth a copy */
-    PACK_A_COLUMNS = 2 * TILE_COLUMNS,    /* columns from which a's are */
+    STREAMED_DEPTH = 32,     /* k block where b is read in place and its rows are pages apart: as many streams */
+    PACK_B_ROWS = 24,        /* rows from which b's panels are worth a copy */
+    PACK_A_COLUMNS = 2 * TILE_COLUMNS, /* columns from which a's are */
 };
 
 #define LOAD(p) (*(const lane_vector_at *)(p))
@@ -105,6 +106,39 @@ static void tile_edge(int rows, size_t columns, int vectors, operands in, u64 *o
         }
 }
 
+#if TILE_BYTES > 8
+/* A square block of words turned in registers: log2 stages, each exchanging half-blocks at distance `by`. */
+INLINE void turn(lane_vector x[LANES]) {
+#pragma GCC unroll 4
+    for (int by = LANES / 2; by; by /= 2) {
+        lane_vector low, high;
+#pragma GCC unroll 8
+        for (int l = 0; l < LANES; l++) low[l] = l & by ? LANES + l - by : l, high[l] = l & by ? LANES + l : l + by;
+#pragma GCC unroll 8
+        for (int k = 0; k < LANES; k++)
+            if (!(k & by)) {
+                lane_vector upper = x[k], lower = x[k | by];
+                x[k] = __builtin_shuffle(upper, lower, low);
+                x[k | by] = __builtin_shuffle(upper, lower, high);
+            }
+    }
+}
+
+/* Words p, p + 1 .. of LANES columns that are contiguous in p, as rows of `to`. */
+static void pack_turned(const u64 *from, ptrdiff_t column, size_t depth, size_t stride, u64 *to) {
+    for (; depth >= LANES; depth -= LANES, from += LANES, to += LANES * stride) {
+        lane_vector x[LANES];
+#pragma GCC unroll 8
+        for (int j = 0; j < LANES; j++) x[j] = LOAD(from + j * column);
+        turn(x);
+#pragma GCC unroll 8
+        for (int p = 0; p < LANES; p++) STORE(to + p * stride) = x[p];
+    }
+    for (; depth; depth--, from++, to += stride)
+        for (int j = 0; j < LANES; j++) to[j] = from[j * column];
+}
+#endif
+
 /* `count` columns of b as [depth][stride], zeros behind them */
 static void pack_columns(matrix b, size_t depth, size_t count, size_t stride, u64 *to) {
     if (b.column == 1) {
@@ -114,12 +148,27 @@ static void pack_columns(matrix b, size_t depth, size_t count, size_t stride, u6
         }
         return;
     }
-    enum { STRIP = 64 }; /* keeps the lines that the transposed writes touch */
-    for (size_t begin = 0; begin < depth; begin += STRIP) {
-        size_t end = depth - begin < STRIP ? depth : begin + STRIP;
-        for (size_t j = 0; j < stride; j++)
-            for (size_t p = begin; p < end; p++)
-                to[p * stride + j] = j < count ? b.at[(ptrdiff_t)p * b.row + (ptrdiff_t)j * b.column] : 0;
+    size_t j = 0;
+#if TILE_BYTES > 8
+    for (; b.row == 1 && j + LANES <= count; j += LANES)
+        pack_turned(b.at + (ptrdiff_t)j * b.column, b.column, depth, stride, to + j);
+#endif
+    for (; j < stride; j++)
+        for (size_t p = 0; p < depth; p++)
+            to[p * stride + j] = j < count ? b.at[(ptrdiff_t)p * b.row + (ptrdiff_t)j * b.column] : 0;
+}
+
+/* b's panels of TILE_COLUMNS where its rows are contiguous: along each row, since the rows may be pages apart */
+static void pack_panels(const u64 *b, ptrdiff_t row, size_t depth, size_t width, u64 *to) {
+    size_t whole = width / TILE_COLUMNS * TILE_COLUMNS, rest = width - whole;
+    size_t stride = (rest + LANES - 1) / LANES * LANES;
+    for (size_t p = 0; p < depth; p++, b += row) {
+        for (size_t j = 0; j < whole; j += TILE_COLUMNS)
+            memcpy(to + j * depth + p * TILE_COLUMNS, b + j, TILE_COLUMNS * sizeof *to);
+        if (!rest) continue;
+        u64 *last = to + whole * depth + p * stride;
+        memcpy(last, b + whole, rest * sizeof *to);
+        memset(last + rest, 0, (stride - rest) * sizeof *to);
     }
 }
 
@@ -135,17 +184,20 @@ static inline size_t least(size_t x, size_t y) { return x < y ? x : y; }
 static int gemm(size_t m, size_t n, size_t k, matrix a, matrix b, u64 *out, ptrdiff_t out_row, ptrdiff_t out_column,
                 int accumulate) {
     int copy_a = n > PACK_A_COLUMNS, copy_b = b.column != 1 || m >= PACK_B_ROWS;
-    size_t depth_most = least(k, DEPTH), width_most = least((n + LANES - 1) / LANES * LANES, WIDTH);
+    size_t step = !copy_b && n >= 512 ? STREAMED_DEPTH : DEPTH;
+    size_t depth_most = least(k, step), width_most = least((n + LANES - 1) / LANES * LANES, WIDTH);
     if (!copy_b) width_most = TILE_COLUMNS;
     u64 *buffer = aligned_alloc(64, (depth_most * (width_most + HEIGHT + TILE_ROWS) * sizeof *buffer + 63) / 64 * 64);
     if (!buffer) return -1;
     u64 *b_packed = buffer, *a_packed = buffer + depth_most * width_most;
-    for (size_t pc = 0; pc < k; pc += DEPTH) {
-        size_t depth = least(k - pc, DEPTH);
+    for (size_t pc = 0; pc < k; pc += step) {
+        size_t depth = least(k - pc, step);
         int add = accumulate || pc;
         for (size_t jc = 0; jc < n; jc += WIDTH) {
             size_t width = least(n - jc, WIDTH);
-            for (size_t j = 0; copy_b && j < width; j += TILE_COLUMNS) {
+            int along_rows = copy_b && b.column == 1;
+            if (along_rows) pack_panels(from(b, pc, jc).at, b.row, depth, width, b_packed);
+            for (size_t j = 0; copy_b && !along_rows && j < width; j += TILE_COLUMNS) {
                 size_t columns = least(width - j, TILE_COLUMNS), stride = (columns + LANES - 1) / LANES * LANES;
                 pack_columns(from(b, pc, jc + j), depth, columns, stride, b_packed + j * depth);
             }
@@ -183,45 +235,53 @@ static int gemm(size_t m, size_t n, size_t k, matrix a, matrix b, u64 *out, ptrd
     return 0;
 }
 
-/* out[m] (+)= a @ x for a contiguous x, along a's contiguous direction */
+/* out[m] (+)= a @ x for a contiguous x, along a's contiguous direction; the last vector of a row may overlap the one
+ * before it, and x is then zero where it does */
 static void dot_rows(size_t m, size_t k, matrix a, const u64 *x, u64 *out, int accumulate) {
     enum { TOGETHER = 4 };
+    size_t whole = k / LANES * LANES, last = k > whole && k > LANES ? k - LANES : whole;
+    u64 tail[LANES] = {0};
+    for (size_t p = whole; last < whole && p < k; p++) tail[p - last] = x[p];
     for (size_t i = 0; i < m; i += TOGETHER) {
         size_t rows = least(m - i, TOGETHER);
         lane_vector sum[TOGETHER] = {0};
         const u64 *row[TOGETHER];
         for (size_t r = 0; r < TOGETHER; r++) row[r] = from(a, i + (r < rows ? r : 0), 0).at;
-        size_t p = 0;
-        for (; p + LANES <= k; p += LANES)
+        for (size_t p = 0; p < whole; p += LANES)
             for (int r = 0; r < TOGETHER; r++) sum[r] += LOAD(row[r] + p) * LOAD(x + p);
+        if (last < whole)
+            for (int r = 0; r < TOGETHER; r++) sum[r] += LOAD(row[r] + last) * LOAD(tail);
         for (size_t r = 0; r < rows; r++) {
             u64 lanes[LANES], total = accumulate ? out[i + r] : 0;
             STORE(lanes) = sum[r];
             for (int l = 0; l < LANES; l++) total += lanes[l];
-            for (size_t q = p; q < k; q++) total += row[r][q] * x[q];
+            for (size_t p = whole; last == whole && p < k; p++) total += row[r][p] * x[p];
             out[i + r] = total;
         }
     }
 }
 
+/* the same along a's columns, a few of them at a time: as many streams */
 static void scaled_columns(size_t m, size_t k, matrix a, const u64 *x, u64 *out, int accumulate) {
     enum { TOGETHER = 4 };
-    size_t i = 0;
-    for (; i + TOGETHER * LANES <= m; i += TOGETHER * LANES) {
-        lane_vector sum[TOGETHER] = {0};
-        const u64 *column = a.at + i;
-        for (size_t p = 0; p < k; p++, column += a.column)
-            for (int v = 0; v < TOGETHER; v++) sum[v] += LOAD(column + v * LANES) * x[p];
-        for (int v = 0; v < TOGETHER; v++) {
-            u64 *to = out + i + v * LANES;
-            if (accumulate) sum[v] += LOAD(to);
-            STORE(to) = sum[v];
+    for (size_t begin = 0; begin < k; begin += STREAMED_DEPTH, accumulate = 1) {
+        size_t end = least(k, begin + STREAMED_DEPTH), i = 0;
+        for (; i + TOGETHER * LANES <= m; i += TOGETHER * LANES) {
+            lane_vector sum[TOGETHER] = {0};
+            const u64 *column = from(a, i, begin).at;
+            for (size_t p = begin; p < end; p++, column += a.column)
+                for (int v = 0; v < TOGETHER; v++) sum[v] += LOAD(column + v * LANES) * x[p];
+            for (int v = 0; v < TOGETHER; v++) {
+                u64 *to = out + i + v * LANES;
+                if (accumulate) sum[v] += LOAD(to);
+                STORE(to) = sum[v];
+            }
         }
-    }
-    for (; i < m; i++) {
-        u64 total = accumulate ? out[i] : 0;
-        for (size_t p = 0; p < k; p++) total += a.at[i + (ptrdiff_t)p * a.column] * x[p];
-        out[i] = total;
+        for (; i < m; i++) {
+            u64 total = accumulate ? out[i] : 0;
+            for (size_t p = begin; p < end; p++) total += a.at[(ptrdiff_t)i + (ptrdiff_t)p * a.column] * x[p];
+            out[i] = total;
+        }
     }
 }
 
@@ -256,7 +316,7 @@ static int matmul(size_t m, size_t n, size_t k, matrix a, matrix b, u64 *out, in
     if (n == 1) return gemv(m, k, a, b, out, accumulate);
     if (m == 1) return gemv(n, k, transposed(b), transposed(a), out, accumulate);
     /* few columns beside a transposed a, or few rows beside a transposed b: the transposed product reads in place */
-    if ((n < LANES && m > n && a.column != 1) || (m < LANES && n > m && b.column != 1))
+    if ((n <= TILE_COLUMNS && m > n && a.row == 1) || (m < LANES && n > m && b.column != 1))
         return gemm(n, m, k, transposed(b), transposed(a), out, 1, (ptrdiff_t)n, accumulate);
     return gemm(m, n, k, a, b, out, (ptrdiff_t)n, 1, accumulate);
 }
