@@ -27,7 +27,7 @@ from mpc.transport.frames import HEADER_BYTES, HEADER_WORDS, Kind
 from mpc.transport.memory import Hub
 from mpc.transport.zmq import ZmqTransport
 
-SPLIT_WORDS = 1 << 13  # answers above this are sent part by part, so that the first can be used early
+FRAME_WORDS = 1 << 15  # parts of an answer share a frame up to this size
 CACHE_BYTES = 1 << 30  # expanded masks the dealer keeps for names that come again
 POLL_SECONDS = 0.2
 _ONE, _TOP = np.uint64(1), np.uint64(63)
@@ -37,10 +37,21 @@ _DECODER = msgspec.msgpack.Decoder(list[AnyCorrelation])
 
 
 def _frame_sizes(correlations: Sequence[AnyCorrelation]) -> list[list[tuple[int, int, int]]]:
-    """How answers travel: per frame the (correlation, part, words) it carries. Both sides compute it alike."""
-    parts = [(i, k, part.words) for i, c in enumerate(correlations) for k, part in enumerate(c.parts())]
-    small = sum(words for _, _, words in parts) <= SPLIT_WORDS
-    return [parts] if small else [[part] for part in parts]
+    """How answers travel: per frame the (correlation, part, words) it carries. Both sides compute it alike.
+
+    Small parts share a frame; large ones go alone, so that the first can be used while the next is computed.
+    """
+    sizes: list[list[tuple[int, int, int]]] = []
+    room = 0
+    for i, c in enumerate(correlations):
+        for k, part in enumerate(c.parts()):
+            words = part.words
+            if words > room:
+                sizes.append([])
+                room = FRAME_WORDS
+            sizes[-1].append((i, k, words))
+            room -= words
+    return sizes
 
 
 class DealerClient:

@@ -126,7 +126,7 @@ class Protocol(ABC):
 
     @abstractmethod
     def sigmoid(self, x: Share, frac_bits: int) -> Share:
-        """1 / (1 + exp(-x)) from any scale; the result's own scale is the protocol's choice (`Share.scale`)."""
+        """1 / (1 + exp(-x)) from any scale; the result has scale ``frac_bits``."""
 
     # --- shared by all protocols
     def select(self, bit: Share, x: Share, y: Share) -> Share:

@@ -207,20 +207,29 @@ class Comparison:
             if party.first:
                 msb ^= ALL_ONES
             (opened,) = self.open_bits([msb], [bit])
-            selected = [share_words(party, bit.item, bit.dealt, 1 + k) for k in range(len(values))]
-            out, ys = np.empty(x.size, np.uint64), np.empty(x.size, np.uint64)
             if bits:
-                c = d + HALF_RANGE
-                low, top = (share_words(party, rest[0].item, rest[0].dealt, k) for k in (0, 1))
-                y = np.empty(x.size, np.uint64)
-                ring.truncate_finish(c, low, top, None, party.first, bits, y)
-                ring.truncate_finish(c, selected[0], selected[1], opened.share, party.first, bits, ys)
+                out = self.truncated_if(opened, bit, d, rest[0], bits)
             else:
-                y = _flat(x.words)
+                out, ys = np.empty(x.size, np.uint64), np.empty(x.size, np.uint64)
                 ring.mul(d, opened.share, ys)
-                ys -= selected[0]
-            ring.select_finish(opened.public, y, ys, out)
+                ys -= share_words(party, bit.item, bit.dealt, 1)
+                ring.select_finish(opened.public, _flat(x.words), ys, out)
             return Share(out.reshape(x.shape), x.scale - bits), self.bit_share(opened, x.shape)
+
+    def truncated_if(self, bit: OpenedBit, values: Asked, d: Words, cut: Asked, bits: int) -> Words:
+        """Shares of b * (x / 2^bits) for an opened d = x + r: e y + (1 - 2e) y s, all local.
+
+        ``values`` deals [rc s], [rb s] as its parts 1 and 2 (`BitValues` with low and top), ``cut`` [rc], [rb].
+        """
+        party = self.party
+        c = d + HALF_RANGE
+        low, top = (share_words(party, cut.item, cut.dealt, k) for k in (0, 1))
+        y, ys, out = (np.empty(d.size, np.uint64) for _ in range(3))
+        ring.truncate_finish(c, low, top, None, party.first, bits, y)
+        low, top = (share_words(party, values.item, values.dealt, k) for k in (1, 2))
+        ring.truncate_finish(c, low, top, bit.share, party.first, bits, ys)
+        ring.select_finish(bit.public, y, ys, out)
+        return out
 
     # --- exact truncation
     def ask_below(self, x: Share, bits: int) -> tuple[Asked, Asked, Asked]:

@@ -14,7 +14,7 @@ from mpc import ring
 from mpc.fixed_point import Words
 from mpc.masks import Mask
 from mpc.party import Pending
-from mpc.preprocessing.base import MASK, BitProduct, BitValues, Harmonics, Merges, Tables, share_words
+from mpc.preprocessing.base import MASK, BitValues, Harmonics, Merges, Tables, Truncation, share_words
 from mpc.protocols.comparison import Asked, Comparison
 from mpc.sharing import Opened, Share
 from mpc.transport import frames
@@ -35,29 +35,31 @@ class Harmonic(Comparison):
     """The sigmoid kernel of `Additive`."""
 
     def sigmoid(self, x: Share, frac_bits: int) -> Share:
-        """1 / (1 + exp(-x)) for x of any scale; the result has scale 2 * frac_bits, error at most 2e-4.
+        """1 / (1 + exp(-x)) for x of any scale; the result has scale frac_bits, error at most 2e-4 beside rounding.
 
         Range |x| < 2^62 in units of its scale; no clamp is needed outside. Rounds: opening (if not open) + 3;
-        64 + 64 + 2 * 33 + 2 bits: x, the series, two comparisons, two selection bits.
+        64 + 64 + 2 * 33 + 2 bits: x, the series, two comparisons, two selection bits. The series is opened under a mask
+        of its own, from which its truncation and its selection both follow.
         """
         party = self.party
         with party.scope("sigmoid"):
             fresh = self._masked((x,))
             assert x.opened is not None
             name, n = x.opened.name, x.size
-            ops = [party.next_op() for _ in range(8)]
+            ops = [party.next_op() for _ in range(7)]
+            series_op = party.next_op()
             party.note("sigmoid", ops[0], x.shape, x.scale)
             dealt_scale, public_scale = frac_bits - 1, frac_bits + 1
-            series_mask = Mask(ops[7], MASK, (n,))
+            series_mask = Mask(series_op, MASK, (n,))
             asked = self.ask(
                 [
                     Harmonics(ops[0], name, n, PERIOD_LOG2 + x.scale, ORDERS, dealt_scale),
                     Tables(ops[1], name, n),
                     Merges(ops[2], n, "tree"),
                     Merges(ops[3], n, "tree"),
-                    BitValues(ops[4], n),
+                    BitValues(ops[4], n, ("low", "top"), series_mask, frac_bits),
                     BitValues(ops[5], n),
-                    BitProduct(ops[6], ops[4], series_mask, n),
+                    Truncation(ops[6], series_mask, n, frac_bits),
                 ]
             )
             self._exchange(fresh)
@@ -67,7 +69,7 @@ class Harmonic(Comparison):
             if party.first:
                 series += np.uint64(half)
             y = Share(series, 2 * frac_bits, Opened(series, series_mask))
-            return self._clamp(x, d, y, asked).reshape(x.shape)
+            return self._clamp(x, d, y, frac_bits, asked).reshape(x.shape)
 
     def _series(self, d: Words, scale: int, harmonics: Asked, public_scale: int) -> Words:
         """Shares of sum_k b_k sin(2 pi k x / 32) at the dealt plus the public scale: local."""
@@ -85,26 +87,21 @@ class Harmonic(Comparison):
             ring.mul_add(_words(-weighted.real), dealt[1, k], out)
         return out
 
-    def _clamp(self, x: Share, d: Words, y: Share, asked: list[Asked]) -> Share:
-        """y where |x| < 12, else 0 or 1: both comparisons and y's opening share the rounds of one comparison."""
+    def _clamp(self, x: Share, d: Words, y: Share, bits: int, asked: list[Asked]) -> Share:
+        """y / 2^bits where |x| < 12, else 0 or 1: the comparisons and y's opening share the rounds of one comparison."""
         party = self.party
-        _, tables, above, below, inside_bit, top_bit, product = asked
+        _, tables, above, below, inside_bit, top_bit, cut = asked
         limit = np.uint64(int(np.ldexp(LIMIT, x.scale)))
         opening = self._post_series(y)
         under_top, under_bottom = self.less([d - limit, d + limit], tables, [above, below])
-        assert y.opened is not None
-        y.opened.public = opening.add()
         inside, beyond = self.open_bits([under_top ^ under_bottom, under_top], [inside_bit, top_bit])
-        ys = share_words(party, product.item, product.dealt)
-        ring.mul_add(inside.share, y.opened.public, ys)
-        out = np.empty(y.size, np.uint64)
-        ring.select_finish(inside.public, y.words, ys, out)
+        out = self.truncated_if(inside, inside_bit, opening.add(), cut, bits)
         is_below_top = self.bit_share(beyond, y.shape)
-        one = np.uint64(1 << y.scale)
+        one = np.uint64(1 << (y.scale - bits))
         out -= is_below_top.words * one  # + 1{x >= 12}
         if party.first:
             out += one
-        return Share(out, y.scale)
+        return Share(out, y.scale - bits)
 
     def _post_series(self, y: Share) -> Pending:
         """Send E = y - A of the series now; it arrives while the tree's first round runs."""
