@@ -57,7 +57,7 @@ def encode(value: Any, frac_bits: int, scale: int | None = None) -> Words:
             f"value {got!r} at index {where}: want finite numbers with |x| < 2^{31 - frac_bits} = {limit:g} "
             f"at {frac_bits} fraction bits; scale the column by its owner before sharing it"
         )
-    return np.ascontiguousarray(np.rint(np.ldexp(real, scale)).astype(np.int64)).view(np.uint64)
+    return np.asarray(np.rint(np.ldexp(real, scale)), np.int64, order="C").view(np.uint64)
 
 
 def decode(words: Words, scale: int) -> Floats:

@@ -173,6 +173,16 @@ class _Session:
             correlations = _DECODER.decode(data[HEADER_BYTES:])
         except (msgspec.MsgspecError, MPCError) as error:
             raise CorruptFrame(f"an unreadable request: {error}") from None
+        if not correlations:
+            raise CorruptFrame("a request for nothing")
+        try:
+            self._deal(correlations)
+        except (ArithmeticError, IndexError, TypeError, ValueError, MemoryError) as error:
+            if isinstance(error, MPCError):
+                raise
+            raise CorruptFrame(f"a request that cannot be dealt: {error}") from error
+
+    def _deal(self, correlations: list[AnyCorrelation]) -> None:
         for c in correlations:
             if c.op <= self._last:
                 raise PreprocessingExhausted(f"operation {c.op} was dealt already (the last one was {self._last})")

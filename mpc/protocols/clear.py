@@ -37,7 +37,7 @@ class Clear(Protocol):
         return words
 
     def reveal(self, x: Share, op: int, receivers: Sequence[int]) -> Words | None:
-        return np.ascontiguousarray(x.words) if self.party.rank in receivers else None
+        return np.asarray(x.words, order="C") if self.party.rank in receivers else None
 
     def mul(self, x: Share, y: Share) -> Share:
         broadcast_shape(x.shape, y.shape, "product")
@@ -71,4 +71,4 @@ class Clear(Protocol):
 
 
 def _signed(x: Share) -> np.ndarray:
-    return np.ascontiguousarray(x.words).reshape(x.shape).view(np.int64)
+    return np.asarray(x.words, order="C").view(np.int64)
