@@ -108,7 +108,7 @@ def _death(child: Child) -> str:
     signal_name = child.signal_name()
     if signal_name is not None:
         return f"{child.name} was killed by {signal_name}"
-    return f"{child.name} ended with exit code {child.process.returncode} before it reported a result"
+    return f"{child.name} ended with exit code {child.code} before it reported a result"
 
 
 def _restored(message: Failure) -> BaseException | None:

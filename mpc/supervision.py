@@ -1,8 +1,9 @@
-"""The processes of one run on this machine: start them in parallel, hear their outcomes, leave none behind.
+"""The processes of one run on this machine: start them, hear their outcomes, leave none behind.
 
-Each child gets two inherited pipes. On *control* it receives its `Task` and afterwards nothing: end of file there means
-that this process is gone or has finished, and the child exits at once. On *results* it sends one `Result` or `Failure`.
-Children stand in a process group of their own, so that Ctrl-C reaches this process only, which then ends them.
+One process is started, imports the engine, and forks all parties and the dealer (`mpc.parties.template`). Each of them
+has two inherited pipes. On *control* it receives its `Task` and afterwards nothing: end of file there means that this
+process is gone or has finished, and the child exits at once. On *results* it sends one `Result` or `Failure`. All stand
+in a process group of their own, so that Ctrl-C reaches this process only, which then ends them.
 """
 from __future__ import annotations
 
@@ -12,15 +13,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Final
+from typing import Final, TypeVar
 
 import msgspec
 
-from mpc.config import LAUNCH_VARIABLE, Launch
+from mpc.config import Launch
 
-TICK: Final = 0.2  # seconds between looks at processes whose pipes stay quiet
+TICK: Final = 0.5  # seconds between looks at the clock
 LINGER: Final = 2.0  # seconds that a party may take to exit after it reported
 PATIENCE: Final = 1.0  # seconds between SIGTERM and SIGKILL
 STDERR_KEPT: Final = 1 << 16  # bytes of a silent party's stderr kept for its failure
@@ -58,61 +59,90 @@ class Failure(msgspec.Struct, tag=True):
     exit: int | None = None
 
 
+class Seat(msgspec.Struct):
+    """One child of the template process: its place and its descriptors (-1: the template's own stream)."""
+
+    launch: Launch
+    control: int
+    results: int
+    stdout: int = -1
+    stderr: int = -1
+
+    @property
+    def descriptors(self) -> list[int]:
+        return [fd for fd in (self.control, self.results, self.stdout, self.stderr) if fd >= 0]
+
+
+class Plan(msgspec.Struct):
+    """What the template process is to fork."""
+
+    seats: list[Seat]
+
+
+class Ended(msgspec.Struct):
+    """A child of the template process has ended, with this exit code (minus the signal that killed it)."""
+
+    rank: int
+    code: int
+
+
 Message = Result | Failure
-_message_decoder = msgspec.msgpack.Decoder(Message)
-_task_decoder = msgspec.msgpack.Decoder(Task)
+T = TypeVar("T")
 
 
-def write_frame(fd: int, message: Task | Message) -> None:
-    """Length and content of one message, blocking."""
-    data = memoryview(_framed(message))
-    while data:
-        data = data[os.write(fd, data) :]
-
-
-def read_task(fd: int) -> Task | None:
-    """The one task on a control pipe; None when the parent went first."""
-    data = bytearray()
-    while len(data) < 8 or len(data) < 8 + int.from_bytes(data[:8], "little"):
-        block = os.read(fd, READ_BYTES)
-        if not block:
-            return None
-        data += block
-    return _task_decoder.decode(memoryview(data)[8:])
-
-
-def _framed(message: Task | Message) -> bytes:
+def framed(message: msgspec.Struct) -> bytes:
+    """Length and content of one message."""
     data = msgspec.msgpack.encode(message)
     return len(data).to_bytes(8, "little") + data
 
 
+def write_frame(fd: int, message: msgspec.Struct) -> None:
+    """Send one message on a blocking pipe."""
+    data = memoryview(framed(message))
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def read_frame(fd: int, kind: type[T]) -> T | None:
+    """The next message on a blocking pipe; None when its other end went first."""
+    data = bytearray()
+    want = 8
+    while len(data) < want:
+        block = os.read(fd, min(want - len(data), READ_BYTES))
+        if not block:
+            return None
+        data += block
+        if len(data) == 8:
+            want += int.from_bytes(data, "little")
+    return msgspec.msgpack.decode(memoryview(data)[8:], type=kind)
+
+
 @dataclass(eq=False)
 class Child:
-    """One process: a party, or the dealer."""
+    """A party or the dealer, as seen from here."""
 
     rank: int
     name: str
-    process: subprocess.Popen[bytes]
     control: int
-    results: int
-    outbox: memoryview = field(default_factory=lambda: memoryview(b""))
-    inbox: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
     message: Message | None = None
     reported: float | None = None  # when its message came
-    ended: bool = False
+    code: int | None = None  # its exit code, once it has ended
     stopped: bool = False  # by this process
     failed: float | None = None  # when its failure was noticed
 
+    @property
+    def is_party(self) -> bool:
+        return self.name != "the dealer"
+
     def signal_name(self) -> str | None:
         """The signal that ended it, if one did and it was not ours."""
-        code = self.process.returncode
-        if code is None or code >= 0 or self.stopped:
+        if self.code is None or self.code >= 0 or self.stopped:
             return None
         try:
-            return signal.Signals(-code).name
+            return signal.Signals(-self.code).name
         except ValueError:
-            return f"signal {-code}"
+            return f"signal {-self.code}"
 
     def stderr_text(self) -> str:
         return self.stderr.decode(errors="replace").strip()
@@ -126,194 +156,235 @@ class Supervisor:
         self.timed_out = False
         self._all_output = all_output
         self._selector = selectors.DefaultSelector()
-        self._names = {entry.rank: "the dealer" if entry.is_dealer else f"party {entry.rank}" for entry in launches}
+        self._template: subprocess.Popen[bytes] | None = None
+        self._control = -1
+        self._lost = False
+        ours: list[int] = []  # the children's ends, open here only until the template has them
         try:
-            for launch in launches:
-                self._start(launch)
+            seats = [self._seat(launch, ours) for launch in launches]
+            self._start(seats, launches[0].config.world_size, ours)
         except BaseException:
             self.stop()
             raise
+        finally:
+            for fd in ours:
+                os.close(fd)
+
+    def _seat(self, launch: Launch, ours: list[int]) -> Seat:
+        """A child's pipes: rank 0 writes where this process writes, the others are silent unless all output is wanted."""
+        name = "the dealer" if launch.is_dealer else f"party {launch.rank}"
+        control_read, control = os.pipe()
+        ours.append(control_read)
+        child = Child(launch.rank, name, control)
+        self.children.append(child)
+        first = launch.rank == 0
+        relayed_out = self._all_output or (first and not _is_descriptor(sys.stdout, 1))
+        relayed_err = self._all_output or not first or not _is_descriptor(sys.stderr, 2)
+        results = self._reader(_Inbox(child), ours)
+        stdout = -1
+        if relayed_out:
+            stdout = self._reader(_Relay(self, child, "stdout"), ours)
+        elif not first:
+            stdout = os.open(os.devnull, os.O_WRONLY)
+            ours.append(stdout)
+        stderr = self._reader(_Relay(self, child, "stderr"), ours) if relayed_err else -1
+        return Seat(launch, control_read, results, stdout, stderr)
+
+    def _reader(self, take: Callable[[bytes], None], ours: list[int]) -> int:
+        """A new pipe, read here into ``take``; its other end."""
+        read, write = os.pipe()
+        ours.append(write)
+        os.set_blocking(read, False)
+        self._selector.register(read, selectors.EVENT_READ, take)
+        return write
+
+    def _start(self, seats: list[Seat], parties: int, ours: list[int]) -> None:
+        control_read, self._control = os.pipe()
+        ours.append(control_read)
+        status = self._reader(_Statuses(self), ours)
+        self._template = subprocess.Popen(
+            [sys.executable, "-P", "-m", "mpc.parties", "template", str(control_read), str(status)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=ours,
+            env=_environment(parties),
+            process_group=0,
+        )
+        write_frame(self._control, Plan(seats))
 
     @property
     def parties(self) -> list[Child]:
-        return [c for c in self.children if c.name != "the dealer"]
-
-    def _start(self, launch: Launch) -> None:
-        control_read, control = os.pipe()
-        results, results_write = os.pipe()
-        kind = "dealer" if launch.is_dealer else "child"
-        command = [sys.executable, "-P", "-m", "mpc.parties", kind, str(control_read), str(results_write)]
-        stdout, stderr = self._outputs(launch.rank)
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                pass_fds=(control_read, results_write),
-                env=_environment(launch),
-                process_group=0,
-            )
-        except BaseException:
-            os.close(control)
-            os.close(results)
-            raise
-        finally:
-            os.close(control_read)
-            os.close(results_write)
-        child = Child(launch.rank, self._names[launch.rank], process, control, results)
-        self.children.append(child)
-        os.set_blocking(results, False)
-        os.set_blocking(control, False)
-        self._selector.register(results, selectors.EVENT_READ, (child, "results"))
-        if process.stdout is not None:
-            os.set_blocking(process.stdout.fileno(), False)
-            self._selector.register(process.stdout, selectors.EVENT_READ, (child, "stdout"))
-        if process.stderr is not None:
-            os.set_blocking(process.stderr.fileno(), False)
-            self._selector.register(process.stderr, selectors.EVENT_READ, (child, "stderr"))
-
-    def _outputs(self, rank: int) -> tuple[int | None, int | None]:
-        """Rank 0 writes where this process writes; the others are silent unless all output is asked for."""
-        if self._all_output:
-            return subprocess.PIPE, subprocess.PIPE
-        if rank == 0:
-            return (
-                None if _is_descriptor(sys.stdout, 1) else subprocess.PIPE,
-                None if _is_descriptor(sys.stderr, 2) else subprocess.PIPE,
-            )
-        return subprocess.DEVNULL, subprocess.PIPE
+        return [c for c in self.children if c.is_party]
 
     def send(self, task: Task, dealer_task: Task) -> None:
         """Queue the task for every child; it leaves while `wait` runs."""
-        data, dealer_data = memoryview(_framed(task)), memoryview(_framed(dealer_task))
         for child in self.children:
-            child.outbox = dealer_data if child.name == "the dealer" else data
-            self._selector.register(child.control, selectors.EVENT_WRITE, (child, "control"))
+            os.set_blocking(child.control, False)
+            data = memoryview(framed(task if child.is_party else dealer_task))
+            self._selector.register(child.control, selectors.EVENT_WRITE, data)
 
     def wait(self, grace: float, timeout: float | None) -> None:
         """Return when every party has ended; ``grace`` seconds after the first failure, or after ``timeout``, anyway."""
         end = None if timeout is None else time.monotonic() + timeout
-        while any(not c.ended for c in self.parties):
+        while any(c.code is None for c in self.parties) and not self._lost:
             self._pump(TICK)
             now = time.monotonic()
             failures = [c.failed for c in self.children if c.failed is not None]
             if failures and now > min(failures) + grace:
                 return
+            if all(c.code is not None or (c.reported is not None and now > c.reported + LINGER) for c in self.parties):
+                return
             if end is not None and now > end:
                 self.timed_out = True
                 return
-            if all(c.ended or (c.reported is not None and now > c.reported + LINGER) for c in self.parties):
-                return
 
     def _pump(self, timeout: float) -> None:
-        for key, _ in self._selector.select(timeout):
-            child, what = key.data
-            if what == "control":
-                self._feed(child)
-            elif what == "results":
-                self._hear(child)
+        """Move what is ready. A child's outcome and output are read before its end is noted: they come first here."""
+        events = self._selector.select(timeout)
+        for key, _ in sorted(events, key=lambda event: isinstance(event[0].data, _Statuses)):
+            if isinstance(key.data, memoryview):
+                self._feed(key.fd, key.data)
             else:
-                self._relay(child, what, key.fileobj)
-        for child in self.children:
-            if not child.ended and child.process.poll() is not None:
-                self._hear(child)
-                self._end(child)
+                self._drain(key.fd, key.data)
 
-    def _feed(self, child: Child) -> None:
+    def _feed(self, fd: int, data: memoryview) -> None:
         try:
-            child.outbox = child.outbox[os.write(child.control, child.outbox) :]
+            data = data[os.write(fd, data) :]
         except BlockingIOError:
             return
         except BrokenPipeError:
-            child.outbox = memoryview(b"")
-        if not child.outbox:
-            self._selector.unregister(child.control)
+            data = data[:0]
+        if data:
+            self._selector.modify(fd, selectors.EVENT_WRITE, data)
+        else:
+            self._selector.unregister(fd)
 
-    def _hear(self, child: Child) -> None:
-        while child.results >= 0:
+    def _drain(self, fd: int, take: Callable[[bytes], None], blocks: int = 1) -> None:
+        for _ in range(blocks):
             try:
-                block = os.read(child.results, READ_BYTES)
+                block = os.read(fd, READ_BYTES)
             except BlockingIOError:
-                break
+                return
+            take(block)
             if not block:
-                self._selector.unregister(child.results)
-                os.close(child.results)
-                child.results = -1
-                try:
-                    child.process.wait(PATIENCE)  # it closes this pipe by exiting
-                except subprocess.TimeoutExpired:
-                    pass
-                break
-            child.inbox += block
-        size = int.from_bytes(child.inbox[:8], "little")
-        if child.message is None and len(child.inbox) >= 8 and len(child.inbox) == 8 + size:
-            child.message = _message_decoder.decode(memoryview(child.inbox)[8:])
-            child.inbox = bytearray()
+                self._selector.unregister(fd)
+                os.close(fd)
+                return
+
+    def ended(self, rank: int, code: int) -> None:
+        """The template process says that a child is gone; what it wrote before is in the pipes."""
+        child = next(c for c in self.children if c.rank == rank)
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.data, (_Inbox, _Relay)) and key.data.child is child:
+                self._drain(key.fd, key.data, 1 << 10)
+        child.code = code
+        if child.message is None and not child.stopped:
+            child.failed = child.failed or time.monotonic()
+
+    def lost(self) -> None:
+        """The template process is gone: nobody watches the children any more."""
+        self._lost = any(c.code is None for c in self.children)
+
+    def stop(self) -> None:
+        """End what still runs: the control pipes close, SIGTERM, then SIGKILL; every child is reaped."""
+        if self._selector.get_map() is None:
+            return  # done already
+        for child in self.children:
+            child.stopped = child.stopped or child.code is None
+            if child.control >= 0:
+                if child.control in self._selector.get_map():
+                    self._selector.unregister(child.control)
+                os.close(child.control)
+                child.control = -1
+        if self._template is not None:
+            if any(c.stopped for c in self.parties):
+                self._signal(signal.SIGTERM)
+            until = time.monotonic() + PATIENCE
+            while any(c.code is None for c in self.children) and not self._lost and time.monotonic() < until:
+                self._pump(PATIENCE / 10)
+            self._close_control()  # SIGKILL for whoever is left
+            try:
+                self._template.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self._template.kill()
+                self._template.wait()
+            self._template = None
+        self._close_control()
+        for key in list(self._selector.get_map().values()):
+            self._selector.unregister(key.fd)
+            os.close(key.fd)
+        self._selector.close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.write(self._control, bytes([number]))
+        except OSError:
+            pass  # it is gone
+
+    def _close_control(self) -> None:
+        if self._control >= 0:
+            os.close(self._control)
+            self._control = -1
+
+
+class _Inbox:
+    """Collects a child's one message."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self._data = bytearray()
+
+    def __call__(self, block: bytes) -> None:
+        self._data += block
+        if len(self._data) >= 8 and len(self._data) == 8 + int.from_bytes(self._data[:8], "little"):
+            child = self.child
+            child.message = msgspec.msgpack.decode(memoryview(self._data)[8:], type=Message)
             child.reported = time.monotonic()
             if isinstance(child.message, Failure):
                 child.failed = child.reported
 
-    def _relay(self, child: Child, what: str, stream: IO[bytes]) -> bool:
-        """Pass on one block of a child's output; False when there is none now."""
-        try:
-            block = os.read(stream.fileno(), READ_BYTES)
-        except BlockingIOError:
-            return False
-        if not block:
-            self._forget(stream)
-            return False
-        if what == "stderr":
-            child.stderr = (child.stderr + block)[-STDERR_KEPT:]
-        if not self._all_output and child.rank != 0:
-            return True
-        text = block.decode(errors="replace")
-        if self._all_output:
-            label = "dealer" if child.name == "the dealer" else str(child.rank)
-            text = "".join(f"[{label}] {line}" for line in text.splitlines(keepends=True))
-        target = sys.stdout if what == "stdout" else sys.stderr
+
+class _Relay:
+    """Passes a child's output on, line by line and marked where all output is wanted; keeps the end of its stderr."""
+
+    def __init__(self, supervisor: Supervisor, child: Child, stream: str) -> None:
+        self.child = child
+        self._marked = supervisor._all_output
+        self._shown = self._marked or child.rank == 0
+        self._stream = stream
+        self._line = b""
+
+    def __call__(self, block: bytes) -> None:
+        if self._stream == "stderr":
+            self.child.stderr = (self.child.stderr + block)[-STDERR_KEPT:]
+        if not self._shown:
+            return
+        if self._marked:
+            lines = (self._line + block).split(b"\n")
+            self._line = b"" if not block else lines.pop()
+            label = str(self.child.rank) if self.child.is_party else "dealer"
+            text = "".join(f"[{label}] {line.decode(errors='replace')}\n" for line in lines if block or line)
+        else:
+            text = block.decode(errors="replace")
+        target = sys.stdout if self._stream == "stdout" else sys.stderr
         target.write(text)
         target.flush()
-        return True
 
-    def _end(self, child: Child) -> None:
-        child.ended = True
-        if child.message is None and not child.stopped:
-            child.failed = child.failed or time.monotonic()
-        for what, stream in (("stdout", child.process.stdout), ("stderr", child.process.stderr)):
-            while stream is not None and self._relay(child, what, stream):
-                pass
 
-    def stop(self) -> None:
-        """End what still runs: the control pipes close, SIGTERM, then SIGKILL; every child is reaped."""
-        for child in self.children:
-            if child.process.poll() is None:
-                child.stopped = True
-                if child.name != "the dealer":
-                    child.process.terminate()
-            for fd in (child.control, child.results):
-                if fd >= 0:
-                    self._forget(fd)
-                    os.close(fd)
-            child.control = child.results = -1
-        until = time.monotonic() + PATIENCE
-        for child in self.children:
-            try:
-                child.process.wait(max(0.0, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.process.kill()
-                child.process.wait()
-            for stream in (child.process.stdout, child.process.stderr):
-                if stream is not None:
-                    self._forget(stream)
-                    stream.close()
-        self._selector.close()
+class _Statuses:
+    """Reads what the template process says of its children."""
 
-    def _forget(self, file: int | IO[bytes]) -> None:
-        try:
-            self._selector.unregister(file)
-        except (KeyError, ValueError):
-            pass  # not registered any more, or closed
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._data = bytearray()
+
+    def __call__(self, block: bytes) -> None:
+        self._data += block
+        while len(self._data) >= 8 and len(self._data) >= (size := 8 + int.from_bytes(self._data[:8], "little")):
+            found = msgspec.msgpack.decode(memoryview(self._data)[8:size], type=Ended)
+            self._data = self._data[size:]
+            self._supervisor.ended(found.rank, found.code)
+        if not block:
+            self._supervisor.lost()
 
 
 def _is_descriptor(stream: object, fd: int) -> bool:
@@ -324,11 +395,11 @@ def _is_descriptor(stream: object, fd: int) -> bool:
         return False
 
 
-def _environment(launch: Launch) -> dict[str, str]:
-    """Parties share this machine's cores: a BLAS that starts a thread per core in each of them makes all slower."""
+def _environment(parties: int) -> dict[str, str]:
+    """Parties share this machine's cores: libraries that start a thread per core in each of them make all slower."""
     environment = dict(os.environ)
-    environment[LAUNCH_VARIABLE] = msgspec.json.encode(launch).decode()
-    share = str(max(1, (os.cpu_count() or 1) // launch.config.world_size))
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # also: the process that forks has no threads
+    share = str(max(1, (os.cpu_count() or 1) // parties))
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         environment.setdefault(variable, share)
     return environment

@@ -1,8 +1,8 @@
 """``python -m mpc.parties``: the processes of a run start here too, before anything of the command line is imported."""
 import sys
 
-if len(sys.argv) == 4 and sys.argv[1] in ("child", "dealer"):
-    from mpc.parties.child import main
+if len(sys.argv) == 4 and sys.argv[1] == "template":
+    from mpc.parties.template import main
 
     main(int(sys.argv[2]), int(sys.argv[3]))
 else:

@@ -1,7 +1,7 @@
 """One process of a local run: a party that calls a function or runs a script, or the dealer.
 
-Started by `mpc.supervision` with two inherited pipes. Everything this process unpickles comes from its parent, and it
-ends at once when the parent is gone.
+Forked by `mpc.parties.template` with two inherited pipes. Everything it unpickles comes from the launcher, and it ends
+at once when the launcher is gone.
 """
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ import msgspec
 from mpc.config import LAUNCH_VARIABLE, Launch
 from mpc.errors import ConfigError, MPCError, NotSupported
 from mpc.report import FINISHED, Report
-from mpc.supervision import PACKAGE, Failure, Message, Result, Task, read_task, write_frame
+from mpc.supervision import PACKAGE, Failure, Message, Result, Task, read_frame, write_frame
 
 
 def main(control: int, results: int) -> None:
     for fd in (control, results):
         os.set_inheritable(fd, False)
-    task = read_task(control)
+    task = read_frame(control, Task)
     if task is None:
         return
     threading.Thread(target=_watch, args=(control, task.directory), name="parent watch", daemon=True).start()
