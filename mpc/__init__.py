@@ -1,5 +1,5 @@
 """Secure multi-party computation that reads like PyTorch: the public names, nothing else."""
-from mpc import data, errors, nn, optim
+from mpc import data, errors, linear_model, nn, optim
 from mpc.errors import (
     AuthenticationError,
     ConfigError,
@@ -41,6 +41,7 @@ __all__ = [
     "constant",
     "data",
     "errors",
+    "linear_model",
     "local",
     "manual_seed",
     "nn",

@@ -192,16 +192,32 @@ class Party:
         header = frames.pack(kind, op, frame.nbytes - HEADER_BYTES, self._digest, shape)
         frames.seal(frame, header)
         for peer in self.peers:
-            self.transport.send(peer, frame)
-        self._count(0 if beside else 1, frame.nbytes - HEADER_BYTES)
+            self.send(peer, frame)
+        self._count(0 if beside else 1, frame.nbytes - HEADER_BYTES, len(self.peers))
         return Pending(self, frame, header)
 
-    def _count(self, rounds: int, nbytes: int) -> None:
+    def send(self, peer: int, frame: bytes | Words) -> None:
+        """Send one frame. A peer that has gone may have said why: its abort is raised rather than its absence."""
+        try:
+            self.transport.send(peer, frame)
+        except PartyLost:
+            while True:
+                data = self.transport.recv(peer, 0)  # raises PartyLost once nothing is left to read
+                if frames.unpack(data).kind == Kind.ABORT:
+                    raise echo_of(data, self.transport.name(peer)) from None
+
+    def _count(self, rounds: int, nbytes: int, receivers: int) -> None:
         self.row.rounds += rounds
-        self.row.bytes_sent += nbytes * len(self.peers)
+        self.row.bytes_sent += nbytes * receivers
         if self.row is not self.total:
             self.total.rounds += rounds
-            self.total.bytes_sent += nbytes * len(self.peers)
+            self.total.bytes_sent += nbytes * receivers
+
+    def count_offline(self, nbytes: int) -> None:
+        """Bytes that came from the dealer."""
+        self.row.offline_bytes += nbytes
+        if self.row is not self.total:
+            self.total.offline_bytes += nbytes
 
     def receive(self, peer: int, want: bytes, size_hint: int = 0) -> Frame:
         """The next frame of ``peer``, whose header must equal ``want``."""
@@ -210,7 +226,7 @@ class Party:
         except PartyLost as error:
             raise type(error)(f"{error} (party {self.rank} waits at operation {self._op}, {self._where()})") from None
         if data[:HEADER_BYTES] != want:
-            self.refuse(peer, data, frames.unpack(want))
+            self.refuse(peer, data, frames.unpack_header(want))
         return data
 
     def refuse(self, peer: int, data: Frame, want: frames.Header) -> None:
@@ -248,7 +264,7 @@ class Party:
             assert frame is not None
             frames.seal(frame, frames.pack(kind, op, frame.nbytes - HEADER_BYTES, self._digest, shape))
             for peer in self.peers:
-                self.transport.send(peer, frame)
+                self.send(peer, frame)
             return shape, frame[HEADER_WORDS:]
         try:
             data = self.transport.recv(owner, self.config.deadline)
@@ -328,10 +344,8 @@ class Party:
         frames.seal(frame, header)
         targets = [r for r in receivers if r != self.rank]
         for peer in targets:
-            self.transport.send(peer, frame)
-        for row in {id(r): r for r in (self.row, self.total)}.values():
-            row.rounds += 1
-            row.bytes_sent += part.nbytes * len(targets)
+            self.send(peer, frame)
+        self._count(1, part.nbytes, len(targets))
         return Pending(self, frame, header).add().reshape(words.shape) if self.rank in receivers else None
 
     # --- the end

@@ -70,7 +70,7 @@ class DealerClient:
             body = _ENCODER.encode(correlations)
             op = correlations[0].op
             header = frames.pack(Kind.REQUEST, op, len(body), bytes(16))
-            party.transport.send(party.world_size, header + body)
+            party.send(party.world_size, header + body)
             for number, frame in enumerate(_frame_sizes(correlations)):
                 self._expected.append((op, number, [(answers[i], k, words) for i, k, words in frame]))
         return answers
@@ -99,8 +99,7 @@ class DealerClient:
                 f"the dealer sent {frames.kind_name(got.kind)} {got.op}.{got.flags} of {got.nbytes} bytes; "
                 f"want correction {op}.{number} of {words * 8} bytes"
             )
-        for row in {id(r): r for r in (party.row, party.total)}.values():
-            row.offline_bytes += got.nbytes
+        party.count_offline(got.nbytes)
         payload = frames.payload(data)
         return payload if payload.flags.writeable else payload.copy()
 

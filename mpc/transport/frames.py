@@ -58,14 +58,20 @@ def pack(kind: Kind, op: int, nbytes: int, transcript: bytes, shape: tuple[int, 
 
 
 def unpack(data: bytes | memoryview) -> Header:
-    """The header at the start of ``data``. Raises CorruptFrame if it is none or the length does not fit."""
+    """The header of a whole frame. Raises CorruptFrame if it is none or the length does not fit."""
+    header = unpack_header(data)
+    if header.nbytes != len(data) - HEADER_BYTES:
+        raise CorruptFrame(f"got a frame of {len(data) - HEADER_BYTES} payload bytes that announces {header.nbytes}")
+    return header
+
+
+def unpack_header(data: bytes | memoryview) -> Header:
+    """The header at the start of ``data``. Raises CorruptFrame if it is none."""
     if len(data) < HEADER_BYTES:
         raise CorruptFrame(f"got a frame of {len(data)} bytes; want at least {HEADER_BYTES}")
     magic, kind, ndim, flags, op, nbytes, transcript, *dims = _LAYOUT.unpack(data[:HEADER_BYTES])
     if magic != MAGIC or ndim > MAX_DIMS:
         raise CorruptFrame(f"got a frame that starts with {bytes(magic)!r}; want {MAGIC!r}")
-    if nbytes != len(data) - HEADER_BYTES:
-        raise CorruptFrame(f"got a frame of {len(data) - HEADER_BYTES} payload bytes that announces {nbytes}")
     return Header(kind, op, nbytes, transcript, tuple(dims[:ndim]), flags)
 
 

@@ -116,9 +116,9 @@ class ZmqTransport(Transport):
                 return peer, inbox.popleft()
         return None
 
-    def _recv_router(self, copy: bool) -> None:
+    def _recv_router(self, copy: bool, flags: int = 0) -> None:
         assert self._router is not None
-        identity = self._router.recv()
+        identity = self._router.recv(flags)
         data = self._router.recv(copy=copy)
         peer = _rank_of(identity)
         if peer in self._inbox and peer > self.rank:
@@ -138,20 +138,34 @@ class ZmqTransport(Transport):
             self._probe(peer)
 
     def _probe(self, peer: int) -> None:
+        """Raise if a peer heard before has gone and left nothing to read."""
         if peer not in self._greeted:
             return
         monitor = self._monitors.get(peer)
         if monitor is None:
-            self._send(peer, PING, HEADER_BYTES)
+            try:
+                self._send(peer, PING, HEADER_BYTES)
+            except PartyLost:
+                self._drain(peer)
+                if not self._inbox[peer]:
+                    raise
         elif monitor.poll(0):
             recv_monitor_message(monitor)
-            while True:  # what arrived before the connection went still counts
-                try:
-                    self._arrived(peer, self._connected[peer].recv(zmq.NOBLOCK))
-                except zmq.Again:
-                    break
+            self._drain(peer)
             if not self._inbox[peer]:
                 raise self._lost(peer, "closed its connection")
+
+    def _drain(self, peer: int) -> None:
+        """Take in what arrived before a connection went: it still counts."""
+        socket = self._connected.get(peer)
+        while True:
+            try:
+                if socket is not None:
+                    self._arrived(peer, socket.recv(zmq.NOBLOCK))
+                else:
+                    self._recv_router(True, zmq.NOBLOCK)
+            except zmq.Again:
+                return
 
     def _lost(self, peer: int, what: str) -> PartyLost:
         lost = DealerLost if peer == self.world_size else PartyLost
