@@ -1,4 +1,5 @@
 """Build: one extension, and the folders beside `mpc/` that install under its name (architecture.md, layout)."""
+
 from glob import glob
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """Types of the compiled kernels; the docstrings are in the .pxi files and, with the formulas, in the twin."""
+
 from typing import Literal
 
 import numpy as np
@@ -17,12 +18,24 @@ def mul_scalar(a: Words, k: int, out: Words) -> None: ...
 def beaver_mul(e: Words, f: Words, a: Words, b: Words, out: Words, first: bool) -> None: ...
 def beaver_square(e: Words, a: Words, out: Words, first: bool) -> None: ...
 def truncate_finish(
-    c: Words, rc: Words, rb: Words | npt.NDArray[np.uint32], s: Words | None, first: bool, shift: int, out: Words,
+    c: Words,
+    rc: Words,
+    rb: Words | npt.NDArray[np.uint32],
+    s: Words | None,
+    first: bool,
+    shift: int,
+    out: Words,
 ) -> None: ...
 def expand_key(key: bytes) -> bytes: ...
 def streams(keys: bytes, op: int, tensor: int, offset: int, out: Words, mode: int) -> None: ...
 def streams_rows(
-    keys: bytes, op: int, tensor: int, rows: npt.NDArray[np.int64], row_words: int, out: Words, mode: int,
+    keys: bytes,
+    op: int,
+    tensor: int,
+    rows: npt.NDArray[np.int64],
+    row_words: int,
+    out: Words,
+    mode: int,
 ) -> None: ...
 def pack_bits(lanes: Words, out: Words) -> None: ...
 def pack_msb(lanes: Words, out: Words) -> None: ...
@@ -33,10 +46,24 @@ def mul_bits(bits: Words, x: Words, out: Words) -> None: ...
 def deal_select(s_planes: Words, x: Words | None, keys_minus: bytes, op: int, tensor: int, out: Words) -> None: ...
 def truncate2_bits(x: Words, rank: int, s_planes: Words, out_planes: Words) -> None: ...
 def truncate2_finish(
-    x: Words, ea_planes: Words, eb_planes: Words, s_planes: Words, ss: Words, rank: int, shift: int, out: Words,
+    x: Words,
+    ea_planes: Words,
+    eb_planes: Words,
+    s_planes: Words,
+    ss: Words,
+    rank: int,
+    shift: int,
+    out: Words,
 ) -> None: ...
 def compare_lookup(
-    d: Words, key: bytes | None, op: int, tensor: int, corr: Words | None, first: bool, lteq: Words, top: Words,
+    d: Words,
+    key: bytes | None,
+    op: int,
+    tensor: int,
+    corr: Words | None,
+    first: bool,
+    lteq: Words,
+    top: Words,
 ) -> None: ...
 def tree1_mask(lteq: Words, key: bytes, op: int, tensor: int, out27: Words) -> None: ...
 def tree1_merge(

@@ -2,6 +2,11 @@
  * out may be one of the inputs (ivdep: equal addresses, never shifted ones). */
 #define INDEPENDENT _Pragma("GCC ivdep")
 
+static void add(size_t n, const u64 *a, u64 *out) {
+    INDEPENDENT
+    for (size_t i = 0; i < n; i++) out[i] += a[i];
+}
+
 static void mul(size_t n, const u64 *a, const u64 *b, u64 *out) {
     INDEPENDENT
     for (size_t i = 0; i < n; i++) out[i] = a[i] * b[i];

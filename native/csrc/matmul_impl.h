@@ -307,6 +307,11 @@ static int gemv(size_t m, size_t k, matrix a, matrix b, u64 *out, int accumulate
     return 0;
 }
 
+#include "strassen_impl.h"
+
+/* Even matrices from this size on: the sums then cost less than the eighth product. */
+enum { STRASSEN_FROM = 1024 };
+
 static int matmul(size_t m, size_t n, size_t k, matrix a, matrix b, u64 *out, int accumulate) {
     if (m == 0 || n == 0) return 0;
     if (k == 0) {
@@ -318,7 +323,14 @@ static int matmul(size_t m, size_t n, size_t k, matrix a, matrix b, u64 *out, in
     /* few columns beside a transposed a, or few rows beside a transposed b: the transposed product reads in place */
     if ((n <= TILE_COLUMNS && m > n && a.row == 1) || (m < LANES && n > m && b.column != 1))
         return gemm(n, m, k, transposed(b), transposed(a), out, 1, (ptrdiff_t)n, accumulate);
-    return gemm(m, n, k, a, b, out, (ptrdiff_t)n, 1, accumulate);
+    if (least(least(m, n), k) < STRASSEN_FROM || (m | n | k) & 1)
+        return gemm(m, n, k, a, b, out, (ptrdiff_t)n, 1, accumulate);
+    if (!accumulate) return strassen(m, n, k, a, b, out, (ptrdiff_t)n);
+    u64 *product = malloc(m * n * sizeof *product);
+    int failed = product ? strassen(m, n, k, a, b, product, (ptrdiff_t)n) : -1;
+    if (!failed) add(m * n, product, out);
+    free(product);
+    return failed;
 }
 
 #undef LOAD

@@ -2,6 +2,7 @@
 
 `mpc.ring` picks it with MPC_NATIVE=0. It gives the same bits as the compiled kernels.
 """
+
 from .compare import (
     compare_lookup,
     deal_monomials,

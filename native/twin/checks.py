@@ -1,4 +1,5 @@
 """Argument checks of the twin: the same refusals as the compiled kernels, got and want in every message."""
+
 import numpy as np
 
 WORD = np.uint64
@@ -9,8 +10,10 @@ def flat(name, array, size=None, dtype=WORD):
     if not isinstance(array, np.ndarray):
         raise TypeError(f"{name}: got {type(array).__name__}; want a numpy array")
     if array.dtype != dtype or array.ndim != 1 or not array.flags.c_contiguous:
-        raise ValueError(f"{name}: got {array.dtype} of shape {array.shape}, contiguous={array.flags.c_contiguous}; "
-                         f"want contiguous {np.dtype(dtype)} of one dimension")
+        raise ValueError(
+            f"{name}: got {array.dtype} of shape {array.shape}, contiguous={array.flags.c_contiguous}; "
+            f"want contiguous {np.dtype(dtype)} of one dimension"
+        )
     if size is not None and array.size != size:
         raise ValueError(f"{name}: got {array.size} words; want {size}")
     return array

@@ -11,6 +11,7 @@ Plane tensors (grouped as in `planes`):
 Monomials are subsets of a group's inputs as bit masks (bit i = input i in the order above), in ascending order.
 Padding lanes behave as d = r = 0: combined lt, borrow and msb are 0 there, combined eq is 1.
 """
+
 import numpy as np
 
 from .checks import WORD, choice, flat, planes_of, words

@@ -4,6 +4,7 @@ n lanes fill W = ceil(n / 64) words per plane; lane l is bit l % 64 of word l //
 groups of at most 64 words: group g covers words 64 g .. min(W, 64 g + 64) of every plane, its P planes one after the
 other; group g begins at word P * 64 * g. P = 1 is the plain packed bit vector.
 """
+
 import numpy as np
 
 from .checks import WORD, choice, flat, shift_range, words

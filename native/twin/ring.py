@@ -1,4 +1,5 @@
 """Arithmetic in Z_2^64 with numpy: products, Beaver combinations, truncation (protocols.md sections 4 and 5)."""
+
 import numpy as np
 
 from .checks import WORD, flat, shift_range

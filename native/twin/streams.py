@@ -3,6 +3,7 @@
 Counter block, big-endian: operation (48 bits) | tensor (16) | block (64); keystream read as little-endian uint64, two
 words per block.
 """
+
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES

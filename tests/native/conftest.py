@@ -1,6 +1,8 @@
 """Every instruction set of this machine in turn, and arrays with awkward sizes and values."""
+
 import numpy as np
 import pytest
+
 from mpc._native import core
 
 SIZES = (0, 1, 63, 64, 65, 1000, 4095, 4096, 4097, 10_000)

@@ -1,6 +1,8 @@
 """The comparison of section 6: each kernel against the twin, and dealer and parties together against integers."""
+
 import numpy as np
 import pytest
+
 from mpc._native import core, twin
 
 WORD = np.uint64

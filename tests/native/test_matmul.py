@@ -1,9 +1,11 @@
 """The ring product against numpy: shapes around every block edge, any strides, both faces."""
-import mpc.ring as ring
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import mpc.ring as ring
 from mpc._native import core
 
 SHAPES = [
@@ -43,9 +45,11 @@ def check(words, shape, left, right):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_shapes_and_layouts(isa, words, shape):
-    for left, right in [("plain", layout) for layout in LAYOUTS] + [(layout, "plain") for layout in LAYOUTS[1:]] + [
-        ("transposed", "transposed")
-    ]:
+    for left, right in (
+        [("plain", layout) for layout in LAYOUTS]
+        + [(layout, "plain") for layout in LAYOUTS[1:]]
+        + [("transposed", "transposed")]
+    ):
         check(words, shape, left, right)
 
 
@@ -111,3 +115,17 @@ def test_refusals(words):
         ring.matmul(a, b, words(5, 3))
     with pytest.raises(TypeError, match="accumulate"):
         ring.matmul(a, b, accumulate=True)
+
+
+@pytest.mark.parametrize("layouts", [("plain", "plain"), ("transposed", "every other")], ids=str)
+def test_strassen_sizes(isa, words, layouts):
+    """From 1024 on; compared through 40 random columns (an error survives them with probability 2^-40)."""
+    m, k, n = 1024, 1030, 1026
+    a, b = laid_out(words, m, k, layouts[0]), laid_out(words, k, n, layouts[1])
+    probe = words.generator.integers(0, 2**64, (n, 40), np.uint64)
+    want = np.ascontiguousarray(a) @ (np.ascontiguousarray(b) @ probe)
+    out = np.empty((m, n), np.uint64)
+    core.matmul(a, b, out)
+    np.testing.assert_array_equal(out @ probe, want)
+    core.matmul(a, b, out, accumulate=True)
+    np.testing.assert_array_equal(out @ probe, want + want)

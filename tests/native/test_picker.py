@@ -1,11 +1,13 @@
 """The picker: instruction sets by name, the twin by environment, and errors that say what to do."""
+
 import os
 import subprocess
 import sys
 
-import mpc.ring as ring
 import numpy as np
 import pytest
+
+import mpc.ring as ring
 from mpc._native import core, twin
 
 

@@ -1,6 +1,8 @@
 """Packed bits and the kernels that finish from opened bits, against the twin; two meanings checked end to end."""
+
 import numpy as np
 import pytest
+
 from mpc._native import core, twin
 
 

@@ -1,6 +1,8 @@
 """Elementwise ring kernels and truncation's last step against the numpy twin."""
+
 import numpy as np
 import pytest
+
 from mpc._native import core, twin
 
 

@@ -1,8 +1,10 @@
 """AES-128-CTR streams: NIST vectors, the `cryptography` package (through the twin), offsets, keys, modes, rows."""
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mpc._native import core, twin
 
 NIST_KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")  # SP 800-38A, F.5.1 and FIPS-197, appendix A.1

@@ -1,6 +1,8 @@
 """Both truncations of section 5 end to end on shares, against exact arithmetic."""
+
 import numpy as np
 import pytest
+
 from mpc._native import core
 
 WORD = np.uint64
