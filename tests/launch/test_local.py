@@ -169,7 +169,12 @@ def test_timeout() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "match"),
-    [({"parties": 1}, "1 parties"), ({"protocol": "magic"}, "magic"), ({"transport": "udp"}, "udp"), ({"deadline": 0}, "deadline")],
+    [
+        ({"parties": 1}, "1 parties"),
+        ({"protocol": "magic"}, "magic"),
+        ({"transport": "udp"}, "udp"),
+        ({"deadline": 0}, "deadline"),
+    ],
 )
 def test_settings_that_cannot_work(settings: dict[str, Any], match: str) -> None:
     with pytest.raises(errors.ConfigError, match=match):

@@ -1,0 +1,28 @@
+"""Each example runs as its first lines say."""
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+SAYS = {
+    "average.py": r"average 3300\.00, 2 of 5 above it",
+    "linear.py": r"R\^2 on the other patients: 0\.99",
+    "notebook.py": r"every party learns \[0\.99\d*, 0\.99\d*\]",
+    "train.py": r"test accuracy 0\.[89]\d\n(.*\n)*.*predictions for party 1's customers",
+}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_example(path: Path) -> None:
+    command = next(line.strip() for line in path.read_text().splitlines() if line.startswith("    "))
+    first, *rest = shlex.split(command)
+    start = [sys.executable] if first == "python" else [sys.executable, "-m", "mpc.parties"]
+    done = subprocess.run([*start, *rest], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(SAYS[path.name], done.stdout), done.stdout
