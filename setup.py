@@ -19,7 +19,7 @@ core = Extension(
     "mpc._native.core",
     ["native/core.pyx", *sorted(glob("native/csrc/*.c"))],
     depends=[*glob("native/*.pxi"), *glob("native/csrc/*.h")],
-    extra_compile_args=["-O3", "-std=gnu11"],
+    extra_compile_args=["-O3", "-std=gnu11", "-ffp-contract=off"],
 )
 
 setup(

@@ -43,6 +43,7 @@ equal1_merge = _kernels.equal1_merge
 equal2_mask = _kernels.equal2_mask
 equal2_merge = _kernels.equal2_merge
 expand_key = _kernels.expand_key
+harmonics = _kernels.harmonics
 isa = _kernels.isa
 mul = _kernels.mul
 mul_add = _kernels.mul_add
@@ -52,6 +53,7 @@ pack_bits = _kernels.pack_bits
 pack_msb = _kernels.pack_msb
 select_finish = _kernels.select_finish
 set_isa = _kernels.set_isa
+sine_series = _kernels.sine_series
 streams = _kernels.streams
 streams_rows = _kernels.streams_rows
 tree1_mask = _kernels.tree1_mask
@@ -118,6 +120,10 @@ def matmul(a, b, out=None, accumulate=False):
     out: C-contiguous, of the result's shape, sharing no memory with a or b; allocated if None. accumulate: add to out.
     Raises ValueError on shapes that do not fit, TypeError on accumulate without out.
     """
+    if a.ndim == 2 == b.ndim and out is None and not accumulate and a.shape[1] == b.shape[0]:
+        out = np.empty((a.shape[0], b.shape[1]), WORD)
+        _product(a, b, out, False)
+        return out
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"matmul: got shapes {a.shape}, {b.shape}; want at least one dimension each")
     if accumulate and out is None:

@@ -20,6 +20,7 @@ include "ring.pxi"
 include "streams.pxi"
 include "planes.pxi"
 include "compare.pxi"
+include "harmonics.pxi"
 
 
 def isa():

@@ -48,6 +48,8 @@ cdef extern from "csrc/kernels.h" nogil:
         void (*merge)(tree_kind, size_t, const u64 *, const u64 *, source, source, int, const u64 *, u64 *) noexcept nogil
         void (*deal_tables)(size_t, const u64 *, source, u64 *) noexcept nogil
         void (*deal_monomials)(tree_kind, size_t, source, source, u64 *) noexcept nogil
+        void (*harmonics)(size_t, const u64 *, int, int, double, u64 *) noexcept nogil
+        void (*sine_series)(size_t, const u64 *, int, int, const double *, const u64 *, u64 *) noexcept nogil
     const kernels *const kernels_all[]
     const kernels *kernels_pick(const char *name)
 

@@ -244,25 +244,19 @@ class BitProduct(Correlation, frozen=True, tag=True, array_like=True):
 
 
 class Harmonics(Correlation, frozen=True, tag=True, array_like=True):
-    """[cos k t], [sin k t] at ``scale`` fraction bits, t = 2 pi r / 2^period_bits, for k in ``orders`` (section 7)."""
+    """[cos k t], [sin k t] at ``scale`` fraction bits for k = 1..orders, t = 2 pi r / 2^period_bits (section 7)."""
 
     r: Name
     size: int
     period_bits: int
-    orders: tuple[int, ...]
+    orders: int
     scale: int
 
     def parts(self) -> tuple[Part, ...]:
-        return (Part(HARMONICS, 2 * len(self.orders) * self.size),)
+        return (Part(HARMONICS, 2 * self.orders * self.size),)
 
     def deal(self, dealer: Dealing, k: int, out: Words) -> None:
-        r = low_part(dealer.r(self.r), self.period_bits)
-        angle = np.ldexp(r.astype(np.float64), -self.period_bits) * (2 * np.pi)
-        rows = out.reshape(2, len(self.orders), self.size)
-        one = np.ldexp(1.0, self.scale)
-        for row, order in enumerate(self.orders):
-            for half, function in enumerate((np.cos, np.sin)):
-                rows[half, row] = np.rint(function(order * angle) * one).astype(np.int64).view(np.uint64)
+        ring.harmonics(dealer.r(self.r), self.period_bits, self.orders, self.scale, out)
         ring.streams(dealer.others, self.op, HARMONICS, 0, out, prg.SUB)
 
 

@@ -27,7 +27,6 @@ SINES: Final = (
     0.60089845, -0.00316113, 0.12687469, 0.00392643, 0.02841211, 0.00954301,
     0.00091895, 0.00811197, -0.00292261, 0.00380528, -0.00117003, 0.0009118,
 )  # fmt: skip
-ORDERS: Final = tuple(range(1, len(SINES) + 1))
 MAX_ERROR: Final = 2e-4  # fit 1.16e-4, the rest rounding of dealt values and public coefficients
 
 
@@ -53,7 +52,7 @@ class Harmonic(Comparison):
             series_mask = Mask(series_op, MASK, (n,))
             asked = self.ask(
                 [
-                    Harmonics(ops[0], name, n, PERIOD_LOG2 + x.scale, ORDERS, dealt_scale),
+                    Harmonics(ops[0], name, n, PERIOD_LOG2 + x.scale, len(SINES), dealt_scale),
                     Tables(ops[1], name, n),
                     Merges(ops[2], n, "tree"),
                     Merges(ops[3], n, "tree"),
@@ -73,18 +72,9 @@ class Harmonic(Comparison):
 
     def _series(self, d: Words, scale: int, harmonics: Asked, public_scale: int) -> Words:
         """Shares of sum_k b_k sin(2 pi k x / 32) at the dealt plus the public scale: local."""
-        n = d.size
-        dealt = share_words(self.party, harmonics.item, harmonics.dealt).reshape(2, len(ORDERS), n)
-        bits = PERIOD_LOG2 + scale
-        angle = np.ldexp((d & np.uint64((1 << bits) - 1)).astype(np.float64), -bits) * (2 * np.pi)
-        step = np.exp(1j * angle)
-        turn = np.ones(n, np.complex128)
-        out = np.zeros(n, np.uint64)
-        for k, coefficient in enumerate(SINES):
-            turn *= step
-            weighted = turn * np.ldexp(coefficient, public_scale)
-            ring.mul_add(_words(weighted.imag), dealt[0, k], out)
-            ring.mul_add(_words(-weighted.real), dealt[1, k], out)
+        dealt = share_words(self.party, harmonics.item, harmonics.dealt)
+        out = np.empty(d.size, np.uint64)
+        ring.sine_series(d, PERIOD_LOG2 + scale, np.ldexp(SINES, public_scale), dealt, out)
         return out
 
     def _clamp(self, x: Share, d: Words, y: Share, bits: int, asked: list[Asked]) -> Share:
@@ -109,7 +99,3 @@ class Harmonic(Comparison):
         frame = frames.new(y.size)
         np.subtract(y.words, y.opened.mask_share(self.party.expand), out=frame[HEADER_WORDS:])
         return self.party.post(Kind.OPEN, y.opened.name.op, frame, y.shape, beside=True)
-
-
-def _words(real: np.ndarray) -> Words:
-    return np.ascontiguousarray(np.rint(real).astype(np.int64)).view(np.uint64)

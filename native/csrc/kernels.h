@@ -66,6 +66,10 @@ typedef struct {
                   const u64 *top, u64 *out);
     void (*deal_tables)(size_t lanes, const u64 *r, source minus, u64 *out);
     void (*deal_monomials)(tree_kind kind, size_t width, source all, source minus, u64 *out);
+    /* harmonics of an angle (section 7) */
+    void (*harmonics)(size_t n, const u64 *r, int period_bits, int orders, double one, u64 *out);
+    void (*sine_series)(size_t n, const u64 *d, int period_bits, int orders, const double *amplitude, const u64 *dealt,
+                        u64 *out);
 } kernels;
 
 extern const kernels kernels_portable, kernels_avx2, kernels_avx512;

@@ -6,6 +6,7 @@
 #include "matmul_impl.h"
 #include "planes_impl.h"
 #include "compare_impl.h"
+#include "harmonics_impl.h"
 
 static int usable(void) { return USABLE; }
 
@@ -32,4 +33,6 @@ const kernels TABLE = {
     .merge = merge,
     .deal_tables = deal_tables,
     .deal_monomials = deal_monomials,
+    .harmonics = harmonics,
+    .sine_series = sine_series,
 };

@@ -16,6 +16,7 @@ from .compare import (
     tree2_mask,
     tree2_merge,
 )
+from .harmonics import harmonics, sine_series
 from .planes import (
     bit_finish,
     deal_select,
@@ -44,6 +45,7 @@ __all__ = [
     "equal2_mask",
     "equal2_merge",
     "expand_key",
+    "harmonics",
     "isa",
     "matmul",
     "mul",
@@ -54,6 +56,7 @@ __all__ = [
     "pack_msb",
     "select_finish",
     "set_isa",
+    "sine_series",
     "streams",
     "streams_rows",
     "tree1_mask",
