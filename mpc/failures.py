@@ -28,7 +28,8 @@ from typing import Any, Final
 from mpc import errors
 from mpc.config import SessionConfig
 from mpc.errors import MPCError, NotSupported, PartyLost
-from mpc.supervision import Child, Failure, Result
+from mpc.pipes import Failure, Result
+from mpc.supervision import Child
 
 EXIT_CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (errors.PartyLost, 3),

@@ -17,9 +17,10 @@ from typing import Any, Final
 from mpc.config import Launch, SessionConfig
 from mpc.errors import ConfigError, MPCError, NotSupported, PartyLost
 from mpc.failures import exit_code, explain, first_failed, first_failure, value_of
+from mpc.pipes import PACKAGE, Result, Task
 from mpc.preprocessing.dealer import serve
 from mpc.session import LAUNCH
-from mpc.supervision import PACKAGE, Child, Result, Supervisor, Task
+from mpc.supervision import Child, Supervisor
 from mpc.transport.memory import Hub
 
 GRACE: Final = 5.0  # most seconds that the other parties get after the first failure

@@ -18,8 +18,8 @@ import msgspec
 
 from mpc.config import LAUNCH_VARIABLE, Launch
 from mpc.errors import ConfigError, MPCError, NotSupported
+from mpc.pipes import PACKAGE, Failure, Message, Result, Task, read_frame, write_frame
 from mpc.report import FINISHED, Report
-from mpc.supervision import PACKAGE, Failure, Message, Result, Task, read_frame, write_frame
 
 
 def main(control: int, results: int) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from mpc.config import LAUNCH_VARIABLE
 from mpc.parties import child
-from mpc.supervision import Ended, Plan, Seat, read_frame, write_frame
+from mpc.pipes import Ended, Plan, Seat, read_frame, write_frame
 
 
 def main(control: int, status: int) -> None:

@@ -18,7 +18,7 @@ LAYERS = (
     {"transport", "handshake"},
     {"party", "preprocessing", "protocols", "functions"},
     {"tensor", "autograd", "ops"},
-    {"nn", "optim", "data", "linear_model", "interop", "session", "supervision", "failures", "launch"},
+    {"nn", "optim", "data", "linear_model", "interop", "session", "pipes", "supervision", "failures", "launch"},
     {""},  # mpc/__init__.py: the public names
     {"benchmarks", "parties"},  # nobody imports these
 )

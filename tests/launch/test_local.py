@@ -15,7 +15,7 @@ import pytest
 import mpc
 from mpc import errors
 from mpc.parties import child
-from mpc.supervision import Failure, Task
+from mpc.pipes import Failure, Task
 
 
 class OwnError(Exception):
