@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-
 from mpc.errors import ConfigError, ShapeError
 from mpc.tensor import SecretTensor
 
@@ -43,10 +42,12 @@ class Batches:
         if len(self) * self.size >= self.rows:  # every batch's opening together costs at least as much
             party.protocol.open(self.tensors[0]._value.settled())
         with _Bar(self, party.rank) as bar:
-            for self.epoch in range(self.epochs):
+            for epoch in range(self.epochs):
+                self.epoch = epoch
                 order = party.public_rng.permutation(self.rows) if self.shuffle else None
-                for self.batch in range(self.per_epoch):
-                    start = self.batch * self.size
+                for batch in range(self.per_epoch):
+                    self.batch = batch
+                    start = batch * self.size
                     if order is None:
                         chosen: Any = slice(start, start + self.size)
                     else:

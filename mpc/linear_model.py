@@ -63,7 +63,8 @@ class _LinearModel:
         if len(shape) != 2 or shape[1] != self.n_features_in_:
             raise ShapeError(f"got X of shape {shape}; want (rows, {self.n_features_in_})")
         with no_grad():
-            return x @ self.coef_.flatten() + self.intercept_
+            product: SecretTensor = x @ self.coef_.flatten()
+            return product + self.intercept_
 
 
 class Ridge(_LinearModel):
@@ -262,7 +263,7 @@ def _newton_schulz(a: SecretTensor, size: int, frac_bits: int) -> SecretTensor:
     start = 2.0**-p
     eye = np.eye(size)
     a._value.settled()
-    v = 2 * start * eye - a * start**2
+    v: SecretTensor = (2 * start * eye) - a * start**2  # type: ignore[assignment]
     for _ in range(p + max(4, frac_bits - 7) - 1):
         v = v @ (2 * eye - a @ v)
     v._value.settled()

@@ -5,6 +5,15 @@ from mpc.nn.loss import BCEWithLogitsLoss, MSELoss
 from mpc.nn.module import Module, Parameter
 
 __all__ = [
-    "BCEWithLogitsLoss", "Flatten", "Linear", "Module", "ModuleList", "MSELoss", "Parameter", "ReLU", "Sequential",
-    "Sigmoid", "functional",
+    "BCEWithLogitsLoss",
+    "Flatten",
+    "Linear",
+    "MSELoss",
+    "Module",
+    "ModuleList",
+    "Parameter",
+    "ReLU",
+    "Sequential",
+    "Sigmoid",
+    "functional",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ __all__ = ["binary_cross_entropy_with_logits", "linear", "mse_loss", "relu", "si
 def linear(x: SecretTensor, weight: SecretTensor, bias: SecretTensor | None = None) -> SecretTensor:
     """x @ weight.T + bias, x (..., in), weight (out, in), bias (out,). The result is truncated by its next user."""
     rows = x if x.ndim <= 2 else x.reshape(-1, x.shape[-1])
-    out = rows @ weight.T
+    out: SecretTensor = rows @ weight.T
     if bias is not None:
         out = out + bias
     return out if x.ndim <= 2 else out.reshape(*x.shape[:-1], weight.shape[0])

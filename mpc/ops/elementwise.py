@@ -201,7 +201,7 @@ def both(x: SecretTensor, other: Any) -> SecretTensor:
 
 def either(x: SecretTensor, other: Any) -> SecretTensor:
     """x | other of bits: x + other - x * other."""
-    return x + other - multiply(x, other)
+    return minus(plus(x, other), multiply(x, other))
 
 
 def complement(x: SecretTensor) -> SecretTensor:

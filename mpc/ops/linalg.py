@@ -5,10 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpc.autograd import Op, Variable
+from mpc.autograd import Op
 from mpc.errors import ShapeError
-from mpc.ops.elementwise import multiply, operand
-from mpc.ops.reduce import sum_
+from mpc.ops.elementwise import operand
 from mpc.ops.value import Operand, Value, encode
 from mpc.protocols.base import matmul_shape
 
@@ -32,7 +31,7 @@ def product(x: Operand, y: Operand, fold: bool = True) -> Operand:
         matmul_shape(np.shape(x), y.shape)
         words, scale = encode(np.asarray(x), y.party.frac_bits)
         return y.of(y.party.protocol.matmul_public(y.factor(fold) if scale else y.share, words, scale, left=True))
-    return np.matmul(x, y)
+    return np.asarray(np.matmul(x, y))
 
 
 def _swapped(v: Any) -> Any:
@@ -54,8 +53,8 @@ def _gradient_x(g: Any, _: Any, x: Any, y: Any) -> Operand:
     if len(x.shape) == 1:
         if len(y.shape) == 2:
             return product(y, g, False)
-        wide = product(g.reshape((*g.shape[:-1], 1, g.shape[-1])), _swapped(y), False)
-        return wide.reshape((*wide.shape[:-2], wide.shape[-1]))  # type: ignore[union-attr]
+        wide: Any = product(g.reshape((*g.shape[:-1], 1, g.shape[-1])), _swapped(y), False)
+        return wide.reshape((*wide.shape[:-2], wide.shape[-1]))  # type: ignore[no-any-return]
     return product(g, _swapped(y), False)
 
 
@@ -65,14 +64,15 @@ def _gradient_y(g: Any, _: Any, x: Any, y: Any) -> Operand:
     if len(y.shape) == 1:
         if len(x.shape) == 2:
             return product(_swapped(x), g, False)
-        wide = product(_swapped(x), g.reshape((*g.shape, 1)), False)
-        return wide.reshape(wide.shape[:-1])  # type: ignore[union-attr]
+        wide: Any = product(_swapped(x), g.reshape((*g.shape, 1)), False)
+        return wide.reshape(wide.shape[:-1])  # type: ignore[no-any-return]
     return product(_swapped(x), g, False)
 
 
 def mul_vectors(g: Any, v: Any) -> Operand:
     """The gradient of a dot product: a scalar times a vector."""
-    return product(g.reshape((1, 1)), v.reshape((1, v.shape[0])), False).reshape(v.shape)  # type: ignore[union-attr]
+    row: Any = product(g.reshape((1, 1)), v.reshape((1, v.shape[0])), False)
+    return row.reshape(v.shape)  # type: ignore[no-any-return]
 
 
 MATMUL = Op("matmul", product, (_gradient_x, _gradient_y))
@@ -111,12 +111,3 @@ def outer(x: SecretTensor, other: Any) -> SecretTensor:
     if x.ndim != 1 or len(y.shape) != 1:
         raise ShapeError(f"outer of shapes {tuple(x.shape)} and {tuple(y.shape)}; want two vectors")
     return MATMUL(x.reshape(-1, 1), y.reshape(1, -1))
-
-
-def inner(x: SecretTensor, other: Any) -> SecretTensor:
-    """Sum of the elementwise product over the last axis."""
-    y = _matrix(x, other)
-    return sum_(multiply(x, y), -1) if x.ndim != 1 or len(y.shape) != 1 else MATMUL(x, y)
-
-
-__all__ = ["MATMUL", "Variable", "dot", "inner", "matmul", "outer", "product", "rmatmul"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mpc import fixed_point, sharing
 from mpc.autograd import Op, Variable
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def _scatter(g: Any, _: Any, x: Value, index: tuple[Any, ...]) -> Operand:
     """The gradient of indexing: g added at the indexed places of zeros."""
     secret = isinstance(g, Value)
-    out = np.zeros(x.shape, np.uint64 if secret else np.float64)
+    out: npt.NDArray[Any] = np.zeros(x.shape, np.uint64 if secret else np.float64)
     part = g.share.words if secret else g
     if any(isinstance(item, np.ndarray) for item in index):
         np.add.at(out, index, part)

@@ -175,7 +175,7 @@ def integer_factor(factor: float, room: int, limit: int = 60) -> tuple[int, int]
 
     Powers of two come out exact with m = 1.
     """
-    shift = min(max(room, SIGNIFICANT_BITS - math.frexp(factor)[1]), limit)
+    shift = min(max(room, SIGNIFICANT_BITS - math.frexp(factor)[1], 0), limit)
     mantissa = round(math.ldexp(factor, shift))
     if mantissa == 0:
         return 0, 0
