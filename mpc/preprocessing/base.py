@@ -81,6 +81,7 @@ def _store(target: Words, part: Part, dealer: Dealing, op: int, out: Words) -> N
         out[:] = target
         ring.streams(dealer.others, op, part.tensor, 0, out, prg.SUB)
     else:
+        out[-1:] = 0  # what the last word does not use must not be the dealer's old memory
         rest = target - prg.words(dealer.others, op, part.tensor, part.count)
         out.view(part.dtype)[: part.count] = rest.astype(part.dtype)
 

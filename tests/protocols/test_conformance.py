@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from programs import MAX, PARTIES, PRODUCT_RANGE, SHARINGS, revealed, run, shares_of, signed, words
+from tests.protocols.programs import MAX, PARTIES, PRODUCT_RANGE, SHARINGS, revealed, run, shares_of, signed, words
 
 from mpc.sharing import Share
 

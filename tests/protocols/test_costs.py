@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from programs import run, shares_of, words
+from tests.protocols.programs import run, shares_of, words
 
 from mpc.protocols import costs
 from mpc.protocols.base import FREE, Cost

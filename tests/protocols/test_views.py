@@ -8,7 +8,7 @@ import itertools
 
 import numpy as np
 import pytest
-from programs import run, shares_of, words
+from tests.protocols.programs import run, shares_of, words
 
 LANES = 16_384
 # chi-square with 255 degrees of freedom exceeds this with probability 1e-12
