@@ -239,14 +239,14 @@ def _powers(t: SecretTensor, step: int, low: int, high: int) -> SecretTensor:
 
 def _root_inverse(t: SecretTensor, frac_bits: int) -> SecretTensor:
     """A secret power of two between 1/(2 sqrt t) and 1/sqrt t."""
-    bound = min(7, frac_bits - 1)
+    bound = min(7, frac_bits - 1, 30 - frac_bits)
     return _powers(t, 2, -bound, min(bound, (30 - frac_bits) // 2))
 
 
 def _quotient(x: SecretTensor, y: SecretTensor) -> SecretTensor:
     """x / y for 2^-12 < y < 2^14: y is normalised to [1/2, 1), inverted by three Newton steps. Error about 2^-12."""
     f = x.party.frac_bits
-    c = _powers(y, 1, -min(12, f - 1), min(30 - f, f - 1))
+    c = _powers(y, 1, -min(12, f - 1, 30 - f), min(30 - f, f - 1))
     v = y * c
     r = 2.9142 - 2 * v
     for _ in range(3):
@@ -264,7 +264,7 @@ def _newton_schulz(a: SecretTensor, size: int, frac_bits: int) -> SecretTensor:
     eye = np.eye(size)
     a._value.settled()
     v: SecretTensor = (2 * start * eye) - a * start**2  # type: ignore[assignment]
-    for _ in range(p + max(4, frac_bits - 7) - 1):
+    for _ in range(p + max(4, min(frac_bits - 7, 30 - frac_bits)) - 1):
         v = v @ (2 * eye - a @ v)
     v._value.settled()
     return v

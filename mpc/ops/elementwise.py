@@ -27,12 +27,22 @@ def operand(x: SecretTensor, y: Any) -> Any:
 
 
 def product(x: Value, y: Value, fold: bool = True) -> Value:
-    """x * y; what is pending is truncated first, unless the other factor is a bit. ``fold``: see `Value.factor`."""
+    """x * y; what is pending is truncated with the product, unless the other factor is a bit. ``fold``: see
+    `Value.factor`."""
     a, b = x.share, y.share
     party = x.party
-    if a.scale + b.scale > 2 * party.frac_bits:
-        a, b = x.factor(fold), y.factor(fold)
-    return Value(party, party.protocol.mul(a, b), x.gain * y.gain)
+    f = party.frac_bits
+    if a.scale + b.scale <= 2 * f:
+        return Value(party, party.protocol.mul(a, b), x.gain * y.gain)
+    if a.scale <= f or x is y:
+        x, y = y, x
+    b = y.factor(fold)  # x is pending
+    a = x.absorbed() if fold else x.share
+    if a.scale <= f or x is y:
+        return Value(party, party.protocol.mul(x.factor(fold), b), x.gain * y.gain)
+    kept, out = party.protocol.mul_truncated(a, a.scale - f, b)
+    x.keep(kept, fold)
+    return Value(party, out, x.gain * y.gain)
 
 
 def times(x: Value, p: Any) -> Value:

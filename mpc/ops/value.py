@@ -74,6 +74,12 @@ class Value:
         self.share = share = self.party.protocol.truncate(share, share.scale - f)
         return share
 
+    def keep(self, share: Share, folded: bool) -> None:
+        """From now on this share, a truncation of the one held; ``folded``: with the gain applied."""
+        self.share = share
+        if folded:
+            self.gain = 1.0
+
     def absorbed(self) -> Share:
         """The share with its factor multiplied in, at a scale up to `MAX_SCALE`; not kept. Local but for tiny gains."""
         share = self.share
@@ -165,6 +171,9 @@ class LazyValue(Value):
 
     def absorbed(self) -> Share:
         return self.forced().absorbed()
+
+    def keep(self, share: Share, folded: bool) -> None:
+        self.forced().keep(share, folded)
 
     def scaled(self, factor: float) -> Value:
         return LazyValue(self.party, self._shape, lambda: self.forced().scaled(factor))

@@ -6,7 +6,7 @@ from typing import Any
 
 from mpc.sharing import Share
 
-KERNELS = ("mul", "square", "matmul", "truncate", "negative", "is_zero", "relu", "sigmoid", "open")
+KERNELS = ("mul", "mul_truncated", "square", "matmul", "truncate", "negative", "is_zero", "relu", "sigmoid", "open")
 
 
 class Recorder:
