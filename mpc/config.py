@@ -18,14 +18,12 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What every party and the dealer must have alike; its hash is compared in the handshake.
 
     ``frac_bits``: fraction bits of fixed-point values. ``deadline``: seconds that any receive may take.
-    ``insecure_debug``: every party may reveal intermediates; never with real data.
     """
 
     world_size: int
     protocol: str = "additive"
     frac_bits: int = 16
     deadline: float = 60.0
-    insecure_debug: bool = False
 
     def __post_init__(self) -> None:
         if not MIN_PARTIES <= self.world_size <= MAX_PARTIES:

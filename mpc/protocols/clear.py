@@ -1,7 +1,8 @@
 """The plaintext twin: every kernel on plaintext words, with the same ring arithmetic and truncation by floor.
 
-It is the specification the other protocols are tested against and what debugging starts with. It hides nothing: every
-party sees every value.
+It is the specification the other protocols are tested against and what debugging starts with: a product or truncation
+that leaves the range, which nobody can see in shares, is a FixedPointRangeError here. It hides nothing: every party sees
+every value.
 """
 from __future__ import annotations
 
@@ -10,11 +11,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from mpc import ring
+from mpc.errors import FixedPointRangeError
 from mpc.fixed_point import Words
 from mpc.protocols.base import Protocol, broadcast_shape, matmul_shape
 from mpc.sharing import Share
 from mpc.transport import frames
 from mpc.transport.frames import HEADER_WORDS, Kind
+
+PRODUCT_BITS = 63  # what a word can hold
+TRUNCATION_BITS = 62
 
 
 class Clear(Protocol):
@@ -41,16 +46,19 @@ class Clear(Protocol):
 
     def mul(self, x: Share, y: Share) -> Share:
         broadcast_shape(x.shape, y.shape, "product")
+        self._check("a product", np.multiply(_real(x), _real(y)), x.scale + y.scale, PRODUCT_BITS)
         return Share(np.asarray(np.multiply(x.words, y.words)), x.scale + y.scale)
 
     def square(self, x: Share) -> Share:
-        return Share(np.asarray(np.multiply(x.words, x.words)), 2 * x.scale)
+        return self.mul(x, x)
 
     def matmul(self, x: Share, y: Share) -> Share:
         matmul_shape(x.shape, y.shape)
+        self._check("a matrix product", np.matmul(_real(x), _real(y)), x.scale + y.scale, PRODUCT_BITS)
         return Share(ring.matmul(x.words, y.words), x.scale + y.scale)
 
     def truncate(self, x: Share, bits: int, exact: bool = False) -> Share:
+        self._check("the input of a truncation", _real(x), x.scale, TRUNCATION_BITS)
         return Share(np.asarray(_signed(x) >> bits).view(np.uint64), x.scale - bits)
 
     def negative(self, x: Share) -> Share:
@@ -69,6 +77,19 @@ class Clear(Protocol):
         value = np.exp(-np.logaddexp(0.0, -real))
         return Share(np.asarray(np.rint(np.ldexp(value, frac_bits))).astype(np.int64).view(np.uint64), frac_bits)
 
+    def _check(self, what: str, real: np.ndarray, scale: int, bits: int) -> None:
+        """Refuse values of 2^bits or more; ``real`` are the ring integers as floats."""
+        worst = float(np.abs(real).max()) if real.size else 0.0
+        if worst >= 2.0**bits:
+            raise FixedPointRangeError(
+                f"{what} in {self.party.row.label or 'the program'} reaches {np.ldexp(worst, -scale):g}, beyond "
+                f"2^{bits - scale} = {2.0 ** (bits - scale):g} at {scale} fraction bits: scale what goes in, or sum less"
+            )
+
 
 def _signed(x: Share) -> np.ndarray:
     return np.asarray(x.words, order="C").view(np.int64)
+
+
+def _real(x: Share) -> np.ndarray:
+    return _signed(x).astype(np.float64)
