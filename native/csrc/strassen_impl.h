@@ -46,16 +46,16 @@ static int strassen(size_t m, size_t n, size_t k, matrix a, matrix b, u64 *out, 
     int failed = 0;
     combine(m, k, a11, a21, 1, s);
     combine(k, n, b22, b12, 1, t);
-    failed |= gemm(m, n, k, s, t, c22, out_row, 1, 0); /* S3 T3 */
+    failed |= gemm(m, n, k, s, t, c22, out_row, 0); /* S3 T3 */
     combine(m, k, a21, a22, 0, s);
     combine(k, n, b12, b11, 1, t);
-    failed |= gemm(m, n, k, s, t, c12, out_row, 1, 0); /* S1 T1 */
+    failed |= gemm(m, n, k, s, t, c12, out_row, 0); /* S1 T1 */
     combine(m, k, s, a11, 1, s);
     combine(k, n, b22, t, 1, t);
-    failed |= gemm(m, n, k, a11, b11, c11, out_row, 1, 0);
+    failed |= gemm(m, n, k, a11, b11, c11, out_row, 0);
     for (size_t i = 0; i < m; i++) memcpy(z + i * n, c11 + (ptrdiff_t)i * out_row, n * sizeof *z);
-    failed |= gemm(m, n, k, s, t, z, (ptrdiff_t)n, 1, 1); /* U2 */
-    failed |= gemm(m, n, k, a12, b21, c11, out_row, 1, 1);
+    failed |= gemm(m, n, k, s, t, z, (ptrdiff_t)n, 1); /* U2 */
+    failed |= gemm(m, n, k, a12, b21, c11, out_row, 1);
     for (size_t i = 0; i < m; i++) {
         u64 *u2 = z + i * n, *x12 = c12 + (ptrdiff_t)i * out_row, *x21 = c21 + (ptrdiff_t)i * out_row,
             *x22 = c22 + (ptrdiff_t)i * out_row;
@@ -66,9 +66,9 @@ static int strassen(size_t m, size_t n, size_t k, matrix a, matrix b, u64 *out, 
         }
     }
     combine(m, k, a12, s, 1, s);
-    failed |= gemm(m, n, k, s, b22, c12, out_row, 1, 1);
+    failed |= gemm(m, n, k, s, b22, c12, out_row, 1);
     combine(k, n, b21, t, 1, t);
-    failed |= gemm(m, n, k, a22, t, c21, out_row, 1, 1);
+    failed |= gemm(m, n, k, a22, t, c21, out_row, 1);
     free(buffer);
     return failed ? -1 : 0;
 }
