@@ -73,7 +73,7 @@ class Ridge(_LinearModel):
     Method: columns are centred and scaled to mean squares between 1/4 and 1 by secret powers of two (found by
     comparisons, so no scale is public and none needs to be known), the Gram matrix is inverted by Newton-Schulz
     iteration (products only), and ``refine`` steps of residual correction on the data remove the inverse's rounding.
-    About 5 (log2(features) + f - 7) + 7 refine + 20 rounds. Range: sums of squares below 2^30 at 16 fraction bits, column
+    About 4 (log2(features) + f - 7) + 6 refine + 20 rounds. Range: sums of squares below 2^30 at 16 fraction bits, column
     standard deviations from 2^-7 to 2^7.
     Error: coefficients of well-conditioned data (scaled Gram eigenvalues above 2^-6) agree with float64 to about 2^-10 of the
     prediction's size per standard deviation of the column; directions with eigenvalues below 2^-9 shrink as if alpha

@@ -13,7 +13,6 @@ from mpc.fixed_point import Floats
 from mpc.masks import Shape
 from mpc.ops import elementwise, linalg, movement, nonlinear, reduce
 from mpc.ops.value import Value, from_public, public
-from mpc.sharing import Share
 
 if TYPE_CHECKING:
     from typing import Self
@@ -235,11 +234,6 @@ def constant(value: Any, requires_grad: bool = False) -> SecretTensor:
     """A public array, known to and passed by all parties, as a secret tensor: initial weights, padding."""
     here = party.current()
     return SecretTensor(from_public(here, public(value, here.frac_bits)), requires_grad)
-
-
-def from_share(share: Share, requires_grad: bool = False) -> SecretTensor:
-    """A tensor of the open session from this party's share."""
-    return SecretTensor(Value(party.current(), share), requires_grad)
 
 
 where = elementwise.where

@@ -96,6 +96,25 @@ def test_least_squares_on_diabetes(protocol: str, parties: int, scale: float, al
     assert coef.shape == (10,)
 
 
+@pytest.mark.parametrize("frac_bits", [12, 20])
+def test_other_precisions(frac_bits: int) -> None:
+    from sklearn.linear_model import Ridge as Reference
+
+    x, y = diabetes(20.0)
+    labels = (y > y.mean()).astype(int)
+
+    def program() -> Any:
+        with mpc.session():
+            features = mpc.share(x, 0)
+            ridge = Ridge().fit(features, mpc.share(y, 1))
+            logistic = LogisticRegression(max_iter=50).fit(features, mpc.share(labels, 1))
+            return ridge.score(features, y), logistic.score(features, labels)
+
+    (r2, accuracy), *_ = mpc.local(program, parties=2, threads=True, frac_bits=frac_bits)
+    assert r2 == pytest.approx(Reference().fit(x, y).score(x, y), abs=2e-3)
+    assert accuracy > 0.72
+
+
 def test_without_intercept_and_public_features() -> None:
     from sklearn.linear_model import LinearRegression as Reference
 
