@@ -1,0 +1,100 @@
+"""The command line of `mpc bench`."""
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mpc.benchmarks import catalog, kernels, machine, protocols, training
+from mpc.benchmarks.compare import compare
+from mpc.benchmarks.harness import measure
+from mpc.benchmarks.rows import Line
+from mpc.benchmarks.table import print_result
+from mpc.config import MAX_PARTIES, MIN_PARTIES
+
+FORMAT = 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `mpc bench` with these arguments (default: the process's own); the exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    try:
+        if arguments[:1] == ["compare"]:
+            wanted = _compare_parser().parse_args(arguments[1:])
+            return compare(wanted.old, wanted.new, wanted.fail)
+        return _run(_parser().parse_args(arguments))
+    except SystemExit as error:  # argparse: help or a wrong command line
+        return error.code if isinstance(error.code, int) else 2
+    except (OSError, ValueError) as error:
+        print(f"mpc bench: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    names = "\n".join(f"  {e.name:<12} {e.group:<10} {e.title}" for e in catalog.ENTRIES)
+    parser = argparse.ArgumentParser(
+        prog="mpc bench",
+        description="Measure kernels, protocols and training here. `mpc bench compare OLD NEW`: two results side by side.",
+        epilog=f"names:\n{names}\n\nexample: mpc bench protocols --only relu,product --json today.json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"{', '.join(catalog.GROUPS)} (all by default)")
+    parser.add_argument("--parties", type=int, default=2, metavar="N", help="computing parties beside the dealer (2)")
+    parser.add_argument("--repeat", type=int, default=5, metavar="N", help="counted runs of each row (5)")
+    parser.add_argument("--only", default="", metavar="NAME[,NAME]", help="only these rows")
+    parser.add_argument("--quick", action="store_true", help="small sizes and one run: does everything work?")
+    parser.add_argument("--json", metavar="FILE", help="write everything measured, with all runs, to this file")
+    return parser
+
+
+def _compare_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mpc bench compare", description="The ratio of every row of two results.")
+    parser.add_argument("old", help="a file that --json wrote")
+    parser.add_argument("new", help="a file that --json wrote")
+    parser.add_argument("--fail", action="store_true", help="exit code 1 if a row is more than 10 %% slower")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    unknown = [group for group in options.groups if group not in catalog.GROUPS]
+    if unknown:
+        raise ValueError(f"got group {unknown[0]!r}; want {', '.join(catalog.GROUPS)}, or compare OLD NEW")
+    if not MIN_PARTIES <= options.parties <= MAX_PARTIES:
+        raise ValueError(f"got {options.parties} parties; want {MIN_PARTIES} to {MAX_PARTIES}")
+    if options.repeat < 1:
+        raise ValueError(f"got --repeat {options.repeat}; want at least 1")
+    try:
+        entries = catalog.chosen(options.groups, [name for name in options.only.split(",") if name])
+    except KeyError as unknown_name:
+        raise ValueError(f"got --only {unknown_name}; want names of {', '.join(catalog.BY_NAME)}") from None
+    about = machine.describe()
+    lines = _measured(entries, options.parties, options.repeat, options.quick)
+    about["load_after"] = machine.load()
+    print_result(lines, about, options.parties, options.quick)
+    if options.json:
+        chosen = {"parties": options.parties, "repeat": options.repeat, "quick": options.quick}
+        _write(options.json, {"format": FORMAT, "machine": about, "options": chosen, "peers": catalog.PEERS_NOTE}, lines)
+    return 1 if any(line.error for line in lines) else 0
+
+
+def _measured(entries: list[catalog.Entry], parties: int, repeat: int, quick: bool) -> list[Line]:
+    workloads = {**protocols.WORKLOADS, **training.WORKLOADS}
+    lines: list[Line] = []
+    for entry in entries:
+        started = time.monotonic()
+        if entry.group == "kernels":
+            lines += kernels.measure(entry.name, repeat, quick)
+        elif entry.name == "start":
+            lines.append(protocols.start(parties, repeat, quick))
+        else:
+            lines.append(measure(entry.name, workloads[entry.name], parties, repeat, quick))
+        print(f"mpc bench: {entry.name} ({time.monotonic() - started:.1f} s)", file=sys.stderr, flush=True)
+    return lines
+
+
+def _write(path: str, head: dict[str, Any], lines: list[Line]) -> None:
+    text = json.dumps({**head, "rows": [line.to_dict() for line in lines]}, indent=1)
+    Path(path).write_text(text + "\n")
