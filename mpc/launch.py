@@ -4,10 +4,10 @@ from __future__ import annotations
 import contextvars
 import importlib.util
 import os
+import secrets
 import shutil
 import socket
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -52,10 +52,12 @@ def local(
     if threads:
         return _local_threads(function, tuple(args), config, timeout)
     run = _Run(config, transport)
-    with run:
+    try:
         run.start()
         call = _pickled_call(function, tuple(args))
         children = run.finish(Task(run.directory, PACKAGE, path=_search_path(), call=call), timeout)
+    finally:
+        run.close()
     error = first_failure(children, config, run.timed_out, timeout)
     if error is not None:
         raise error
@@ -74,17 +76,18 @@ def run_script(
     report: bool = False,
 ) -> int:
     """`mpc run`: the script as every party, with its messages on stderr; the exit code (see the module)."""
-    run: _Run | None = None
     try:
         config = SessionConfig(world_size=parties, protocol=protocol, frac_bits=frac_bits, deadline=deadline)
         if not os.path.isfile(script):
             raise ConfigError(f"got script {script!r}; want a Python file (there is none at that path)")
         run = _Run(config, transport, all_output)
-        with run:
+        try:
             run.start()
             path = [os.path.dirname(os.path.abspath(script)), *_search_path()[1:]]
             task = Task(run.directory, PACKAGE, path=path, script=script, argv=list(argv), report=report)
             children = run.finish(task, None)
+        finally:
+            run.close()
     except KeyboardInterrupt:
         print("mpc: interrupted; all parties ended", file=sys.stderr)
         return 130
@@ -100,7 +103,7 @@ def run_script(
 
 
 class _Run:
-    """A private directory, the launches of all ranks, and their processes; all gone when the block ends."""
+    """A private directory, the launches of all ranks, and their processes; `close` leaves nothing of them."""
 
     def __init__(self, config: SessionConfig, transport: str = "ipc", all_output: bool = False) -> None:
         if transport not in ("ipc", "tcp"):
@@ -109,47 +112,46 @@ class _Run:
         self.directory = ""
         self.timed_out = False
         self._transport = transport
-        self._all_output = all_output
-        self._supervisor: Supervisor | None = None
-
-    def __enter__(self) -> _Run:
-        self.directory = _private_directory()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        try:
-            if self._supervisor is not None:
-                self._supervisor.stop()
-        finally:
-            shutil.rmtree(self.directory, ignore_errors=True)
+        self._supervisor = Supervisor(all_output)
 
     def start(self) -> None:
-        _require_parties()
+        """Start all processes; they wait for their task."""
+        if importlib.util.find_spec("mpc.parties") is None:
+            raise ConfigError(f"got {PACKAGE} without mpc.parties; run `pip install .` or `pip install -e .` there")
+        self.directory = _private_name()  # noted before it exists: removed in every case
+        os.mkdir(self.directory, 0o700)
         size = self.config.world_size
         if self._transport == "ipc":
             addresses = tuple(f"ipc://{self.directory}/r{rank}" for rank in range(size + 1))
         else:
             addresses = tuple(f"tcp://127.0.0.1:{port}" for port in _free_ports(size + 1))
         ranks = range(size + 1 if self.config.needs_dealer else size)
-        launches = [Launch(rank, self.config, addresses) for rank in ranks]
-        self._supervisor = Supervisor(launches, self._all_output)
+        self._supervisor.start([Launch(rank, self.config, addresses) for rank in ranks])
 
     def finish(self, task: Task, timeout: float | None) -> list[Child]:
         """Hand out the task, wait, end everything; the processes as they ended."""
-        assert self._supervisor is not None
         self._supervisor.send(task, Task(self.directory, task.package))
         self._supervisor.wait(min(self.config.deadline, GRACE), timeout)
         self._supervisor.stop()
         self.timed_out = self._supervisor.timed_out
         return self._supervisor.children
 
+    def close(self) -> None:
+        """End and remove whatever is left."""
+        try:
+            self._supervisor.stop()
+        finally:
+            if self.directory:
+                shutil.rmtree(self.directory, ignore_errors=True)
 
-def _private_directory() -> str:
-    directory = tempfile.mkdtemp(prefix="mpc-")
-    if len(directory) > SOCKET_PATH:
-        os.rmdir(directory)
-        directory = tempfile.mkdtemp(prefix="mpc-", dir="/tmp")
-    return directory
+
+def _private_name() -> str:
+    """A directory that does not exist yet, with a name nobody guesses, in $TMPDIR or /tmp."""
+    for base in (os.environ.get("TMPDIR", "/tmp"), "/tmp"):
+        directory = os.path.join(base, f"mpc-{secrets.token_hex(8)}")
+        if os.access(base, os.W_OK) and len(directory) <= SOCKET_PATH:
+            return directory
+    raise ConfigError("got no writable temporary directory; set TMPDIR to one with a path below 70 characters")
 
 
 def _free_ports(count: int) -> list[int]:
@@ -158,11 +160,6 @@ def _free_ports(count: int) -> list[int]:
     for s in sockets:
         s.close()
     return ports
-
-
-def _require_parties() -> None:
-    if importlib.util.find_spec("mpc.parties") is None:
-        raise ConfigError(f"got {PACKAGE} without mpc.parties; run `pip install .` or `pip install -e .` there")
 
 
 def _search_path() -> list[str]:

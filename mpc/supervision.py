@@ -62,7 +62,7 @@ class Child:
 class Supervisor:
     """Starts one process per launch, waits for all parties, and ends whatever is left."""
 
-    def __init__(self, launches: Sequence[Launch], all_output: bool = False) -> None:
+    def __init__(self, all_output: bool = False) -> None:
         self.children: list[Child] = []
         self.timed_out = False
         self._all_output = all_output
@@ -70,13 +70,13 @@ class Supervisor:
         self._template: subprocess.Popen[bytes] | None = None
         self._control = -1
         self._lost = False
+
+    def start(self, launches: Sequence[Launch]) -> None:
+        """Start them all; `stop` is to follow in every case."""
         ours: list[int] = []  # the children's ends, open here only until the template has them
         try:
             seats = [self._seat(launch, ours) for launch in launches]
             self._start(seats, launches[0].config.world_size, ours)
-        except BaseException:
-            self.stop()
-            raise
         finally:
             for fd in ours:
                 os.close(fd)
@@ -212,7 +212,8 @@ class Supervisor:
             until = time.monotonic() + PATIENCE
             while any(c.code is None for c in self.children) and not self._lost and time.monotonic() < until:
                 self._pump(PATIENCE / 10)
-            self._close_control()  # SIGKILL for whoever is left
+            self._signal(signal.SIGKILL)  # whoever is left
+            self._close_control()
             try:
                 self._template.wait(PATIENCE)
             except subprocess.TimeoutExpired:

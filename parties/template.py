@@ -17,6 +17,7 @@ import numpy as np
 from mpc.config import LAUNCH_VARIABLE
 from mpc.parties import child
 from mpc.pipes import Ended, Plan, Seat, read_frame, write_frame
+from mpc.supervision import PATIENCE
 
 
 def main(control: int, status: int) -> None:
@@ -54,26 +55,39 @@ def _sit(seat: Seat) -> None:
 
 
 def _supervise(control: int, status: int, ranks: dict[int, int]) -> None:
-    """Until no child is left. A byte on ``control`` is a signal for all of them; its end means SIGKILL."""
+    """Until no child is left. A byte on ``control`` is a signal for all of them.
+
+    Its end means that the launcher is gone: the children see the same, clean up and exit; what does not is killed.
+    """
     awake, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     watched = [control, awake]
+    patience = None
     _reap(status, ranks)  # whoever ended before the signal handler stood
     while ranks:
-        ready, _, _ = select.select(watched, [], [])
+        ready, _, _ = select.select(watched, [], [], patience)
+        if not ready:
+            _kill(ranks, signal.SIGKILL)
+            patience = None
         if control in ready:
             byte = os.read(control, 1)
-            for pid in ranks:
-                os.kill(pid, byte[0] if byte else signal.SIGKILL)
-            if not byte:
+            if byte:
+                _kill(ranks, byte[0])
+            else:
                 watched.remove(control)
+                patience = PATIENCE
         if awake in ready:
             os.read(awake, 512)
             _reap(status, ranks)
     sys.stdout.flush()
     os._exit(0)
+
+
+def _kill(ranks: dict[int, int], number: int) -> None:
+    for pid in ranks:
+        os.kill(pid, number)
 
 
 def _reap(status: int, ranks: dict[int, int]) -> None:
