@@ -3,8 +3,8 @@
 A `Value` is ``gain * share``. Products leave the share at the sum of the factors' scales (*pending*, above frac_bits);
 multiplication by a public number touches only ``gain``. Both are settled - one truncation that applies the factor too,
 and replaces the share - when a product of shares or a reveal needs frac_bits. Range: a pending share must stay below
-2^62 in units of the ring; everything here keeps to |real| < 2^18 (at f = 16) for what is multiplied by a gain and to the
-encoding bound 2^(31 - f) for what is lifted to a larger scale.
+2^62 in units of the ring: 2^30 for a sum of products at f = 16, and the encoding bound 2^(31 - f) for what a gain is
+applied to (after it) and for what is lifted to a larger scale.
 """
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mpc.party import Party
 
 SIGNIFICANT_BITS = 12  # of a public factor, at least: relative error 2^-13
-MAX_SCALE = 58  # of a share with its factor multiplied in, before it is truncated
 
 Public = Union[float, npt.NDArray[Any]]
 
@@ -81,15 +80,14 @@ class Value:
             self.gain = 1.0
 
     def absorbed(self) -> Share:
-        """The share with its factor multiplied in, at a scale up to `MAX_SCALE`; not kept. Local but for tiny gains."""
-        share = self.share
-        if self.gain == 1.0:
+        """The share with its factor multiplied in: at scale frac_bits + 31 or less, where every encodable value fits, or
+        above that for powers of two and tiny factors. Not kept. Local, unless a pending share is too fine for the
+        factor (a mean of products over a count that is no power of two): it is truncated as far as needed first."""
+        share, gain = self.share, self.gain
+        if gain == 1.0:
             return share
         f = self.party.frac_bits
-        mantissa, shift = integer_factor(self.gain, f + 31 - share.scale)
-        if share.scale + shift > MAX_SCALE:
-            share = self.factor(fold=False)
-            mantissa, shift = integer_factor(self.gain, 31, MAX_SCALE - share.scale)
+        mantissa, shift = integer_factor(gain, f + 31 - share.scale, f + 60 - share.scale)
         scale = share.scale + shift
         if mantissa == 1:
             return share.rescaled(scale)
@@ -97,7 +95,10 @@ class Value:
             share = share.times(mantissa)
             share.scale = scale
             return share
-        return Share(np.asarray(np.multiply(share.words, np.uint64(mantissa % 2**64))), scale)
+        excess = min(scale - (f + 31), share.scale - f)
+        if excess > 0:
+            self.share = share = self.party.protocol.truncate(share, excess)
+        return Share(np.asarray(np.multiply(share.words, np.uint64(mantissa % 2**64))), share.scale + shift)
 
     def addend(self) -> Share:
         """The share with its factor multiplied in, at a scale to which any encodable value can be lifted."""

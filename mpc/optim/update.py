@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpc.fixed_point import Words
-from mpc.ops.value import MAX_SCALE, SIGNIFICANT_BITS
+from mpc.ops.value import SIGNIFICANT_BITS
 from mpc.sharing import Share
 
 if TYPE_CHECKING:
     from mpc.party import Party
+
+MAX_SCALE = 58  # of an update before it is truncated: a step of one parameter below 2^4
 
 Term = tuple[float, Share]
 

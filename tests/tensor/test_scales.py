@@ -48,7 +48,7 @@ def counted(expression: Any, shape: tuple[int, ...] = (4, 4)) -> dict[str, int]:
         (lambda x, y: x.mean(0), {"truncate": 1}),
         (lambda x, y: mpc.where(x > y, x, y), {"negative": 1, "mul": 1}),
         (lambda x, y: x.clip(0, 0.25), {"relu": 1}),
-        (lambda x, y: (x * 0.3) * (y * 0.7) * 0.1, {"mul": 1, "truncate": 1}),
+        (lambda x, y: (x * 0.3) * (y * 0.7) * 0.5, {"mul": 1, "truncate": 1}),
         (lambda x, y: x**4, {"square": 2, "truncate": 2}),
         (lambda x, y: x * y * y * x, {"mul": 1, "mul_truncated": 2, "truncate": 1}),
         (lambda x, y: (x * y) * (y * y + x), {"mul": 1, "square": 1, "mul_truncated": 1, "truncate": 2}),
@@ -131,13 +131,17 @@ def test_integer_factor_has_twelve_bits(factor: float, room: int) -> None:
 
 
 def test_a_sum_far_larger_than_its_mean() -> None:
-    """The mean of 4000 products of 300 x 300: the sum is beyond the encoding range, the mean is not."""
+    """Sums may reach 2^30, means the encoding bound, whatever the count."""
 
     def program() -> Any:
         with mpc.session():
             x = mpc.share(np.full(4000, 300.0), 0)
-            return float((x * 0.5).mean().reveal().reshape(-1)[0]), float((x / 300).square().mean().reveal().reshape(-1)[0])
+            y = mpc.share(np.full(1001, 50.0), 0)
+            means = ((x * 0.5).mean(), (x / 300).square().mean(), (y * (y + 50)).mean(), (y * y).mean() * 4)
+            return [float(m.reveal()) for m in means]
 
-    mean, ones = run(program)
+    mean, ones, products, more = run(program)
+    assert products == pytest.approx(5000, rel=2e-4)
+    assert more == pytest.approx(10000, rel=2e-4)
     assert mean == pytest.approx(150, abs=1e-2)
     assert ones == pytest.approx(1, abs=1e-2)
