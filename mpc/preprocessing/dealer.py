@@ -46,7 +46,7 @@ def _frame_sizes(correlations: Sequence[AnyCorrelation]) -> list[list[tuple[int,
     for i, c in enumerate(correlations):
         for k, part in enumerate(c.parts()):
             words = part.words
-            if words > room:
+            if not sizes or words > room:
                 sizes.append([])
                 room = FRAME_WORDS
             sizes[-1].append((i, k, words))

@@ -13,8 +13,9 @@ EDGES = [0, 1, -1, 2, -2, (1 << 16) - 1, 1 << 16, -(1 << 16), (1 << 31) - 1, -(1
 LIMITS = [PRODUCT_RANGE - 1, -PRODUCT_RANGE, PRODUCT_RANGE - 2, -PRODUCT_RANGE + 1]
 FULL = [(1 << 63) - 1, -(1 << 63), -(1 << 63) + 1]
 
-common = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+common = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 parties = pytest.mark.parametrize("n", PARTIES)
+counts = st.sampled_from(PARTIES)  # drawn beside the values: every number of parties appears
 
 
 def vectors(low: int, high: int, extremes: list[int]) -> st.SearchStrategy[list[int]]:
@@ -27,9 +28,8 @@ anything = vectors(-(1 << 63), (1 << 63) - 1, EDGES + LIMITS + FULL)
 sharings = st.sampled_from(SHARINGS)
 
 
-@parties
 @common
-@given(values=anything, sharing=sharings, seed=st.integers(0, 1000))
+@given(n=counts, values=anything, sharing=sharings, seed=st.integers(0, 1000))
 def test_product_and_square_are_exact_in_the_ring(n: int, values: list[int], sharing: str, seed: int) -> None:
     x = words(values)
     y = np.random.default_rng(seed).integers(0, MAX, x.shape, np.uint64, endpoint=True)
@@ -51,11 +51,10 @@ def test_matmul_is_numpys_matmul_in_the_ring(n: int, left: tuple[int, ...], righ
     np.testing.assert_array_equal(got, np.matmul(x, y))
 
 
-@parties
 @pytest.mark.parametrize("opened", [False, True], ids=["fresh", "opened"])
 @common
-@given(values=in_range, sharing=sharings, bits=st.sampled_from([1, 4, 16, 20, 32, 44]))
-@example(values=EDGES + LIMITS, sharing="ones", bits=16)
+@given(n=counts, values=in_range, sharing=sharings, bits=st.sampled_from([1, 4, 16, 20, 32, 44]))
+@example(n=5, values=EDGES + LIMITS, sharing="ones", bits=16)
 def test_truncation_is_floor_or_one_more_and_exact_is_floor(
     n: int, opened: bool, values: list[int], sharing: str, bits: int
 ) -> None:
@@ -73,10 +72,9 @@ def test_truncation_is_floor_or_one_more_and_exact_is_floor(
     np.testing.assert_array_equal(got, floor)
 
 
-@parties
 @common
-@given(values=in_range, sharing=sharings, bits=st.sampled_from([1, 16, 32]), seed=st.integers(0, 100))
-@example(values=EDGES + LIMITS, sharing="ones", bits=16, seed=0)
+@given(n=counts, values=in_range, sharing=sharings, bits=st.sampled_from([1, 16, 32]), seed=st.integers(0, 100))
+@example(n=5, values=EDGES + LIMITS, sharing="ones", bits=16, seed=0)
 def test_truncation_and_product_behind_one_opening(
     n: int, values: list[int], sharing: str, bits: int, seed: int
 ) -> None:
@@ -104,10 +102,9 @@ def test_truncation_is_unbiased(n: int) -> None:
     assert abs(ups - fraction) < 6 * np.sqrt(fraction * (1 - fraction) / count)
 
 
-@parties
 @common
-@given(values=anything, sharing=sharings)
-@example(values=EDGES + LIMITS + FULL, sharing="halves")
+@given(n=counts, values=anything, sharing=sharings)
+@example(n=5, values=EDGES + LIMITS + FULL, sharing="halves")
 def test_comparison_equality_and_complement(n: int, values: list[int], sharing: str) -> None:
     x = words(values)
     held = shares_of(x, n, sharing)
@@ -120,10 +117,9 @@ def test_comparison_equality_and_complement(n: int, values: list[int], sharing: 
     np.testing.assert_array_equal(zero[defined], (x == 0)[defined])
 
 
-@parties
 @common
-@given(values=in_range, sharing=sharings, bits=st.sampled_from([0, 16, 32]))
-@example(values=EDGES + LIMITS, sharing="ones", bits=16)
+@given(n=counts, values=in_range, sharing=sharings, bits=st.sampled_from([0, 16, 32]))
+@example(n=5, values=EDGES + LIMITS, sharing="ones", bits=16)
 def test_relu_with_and_without_truncation(n: int, values: list[int], sharing: str, bits: int) -> None:
     x = words(values)
     want = np.maximum(signed(x), 0) >> bits
@@ -136,9 +132,8 @@ def test_relu_with_and_without_truncation(n: int, values: list[int], sharing: st
     np.testing.assert_array_equal(bit, ~negative)
 
 
-@parties
 @common
-@given(values=anything, seed=st.integers(0, 100))
+@given(n=counts, values=anything, seed=st.integers(0, 100))
 def test_select_and_the_product_with_a_bit_that_keeps_its_form(n: int, values: list[int], seed: int) -> None:
     x = words(values)
     y = np.random.default_rng(seed).integers(0, MAX, x.shape, np.uint64, endpoint=True)
@@ -202,3 +197,19 @@ def test_broadcasting_and_movement_carry_the_opened_form(n: int) -> None:
 class Holder:
     def __init__(self, outs: list[np.ndarray]) -> None:
         self.outs = outs
+
+
+@parties
+def test_empty_tensors_go_through_every_kernel(n: int) -> None:
+    nothing = shares_of(words(np.zeros((0, 3), int)), n)
+
+    def program(s, a):
+        k = s.protocol
+        for out in (
+            k.mul(a, a), k.square(a), k.truncate(a, 16), k.truncate(a, 16, exact=True), k.mul_truncated(a, 16, a)[1],
+            k.negative(a), k.is_zero(a), k.relu(a, 16)[0], k.relu(a)[1], k.sigmoid(a.rescaled(16), 16),
+        ):  # fmt: skip
+            assert out.shape == (0, 3)
+        return s.reveal(k.mul(k.negative(a), a)).shape
+
+    assert run(program, n, nothing) == [(0, 3)] * n
