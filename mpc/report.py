@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,7 @@ def amount(nbytes: float) -> str:
     return f"{nbytes:.0f} {unit}" if unit == "B" or nbytes >= 99.95 else f"{nbytes:.1f} {unit}"
 
 
-def _plain(head: tuple[str, ...], lines: list[tuple[str, ...]], left: bool = False) -> str:
+def _plain(head: tuple[str, ...], lines: Sequence[tuple[str, ...]], left: bool = False) -> str:
     widths = [max(len(line[k]) for line in [head, *lines]) for k in range(len(head))]
     out = io.StringIO()
     for line in [head, *lines]:

@@ -62,7 +62,8 @@ def breast_cancer(model: Model, seed: int) -> Outcome:
             y = mpc.share(diagnosis if s.rank == registry else None, owner=registry)
             x = mpc.cat([first, second], 1)
         with phase(s, outcome, "train"):
-            net = mpc.nn.Linear(*model.widths)
+            inputs, outputs = model.widths
+            net = mpc.nn.Linear(inputs, outputs)
             fit(net, x[train], y[train], model)
         with phase(s, outcome, "predict"):
             with mpc.no_grad():
