@@ -136,13 +136,17 @@ def concatenate(shares: Sequence[Share], axis: int) -> Share:
 def add(x: Share, y: Share) -> Share:
     """x + y with broadcasting, at the larger of the two scales."""
     scale = max(x.scale, y.scale)
-    return Share(np.asarray(x.lifted(scale).words + y.lifted(scale).words), scale)
+    return Share(np.asarray(np.add(_words_at(x, scale), _words_at(y, scale))), scale)
 
 
 def sub(x: Share, y: Share) -> Share:
     """x - y with broadcasting, at the larger of the two scales."""
     scale = max(x.scale, y.scale)
-    return Share(np.asarray(x.lifted(scale).words - y.lifted(scale).words), scale)
+    return Share(np.asarray(np.subtract(_words_at(x, scale), _words_at(y, scale))), scale)
+
+
+def _words_at(x: Share, scale: int) -> Words:
+    return x.words if x.scale == scale else np.asarray(np.left_shift(x.words, np.uint64(scale - x.scale)))
 
 
 def total(x: Share, axes: tuple[int, ...] | None, keepdims: bool) -> Share:
