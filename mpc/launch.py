@@ -134,6 +134,11 @@ class _Run:
         self._supervisor.wait(min(self.config.deadline, GRACE), timeout)
         self._supervisor.stop()
         self.timed_out = self._supervisor.timed_out
+        code = self._supervisor.template_code
+        if code is not None and code < 0:
+            raise PartyLost(f"the process that the parties were forked from was killed by signal {-code}")
+        if code is not None:
+            raise ConfigError(f"the parties' processes could not start (exit code {code}); stderr says why")
         return self._supervisor.children
 
     def close(self) -> None:

@@ -70,6 +70,7 @@ class Supervisor:
         self._template: subprocess.Popen[bytes] | None = None
         self._control = -1
         self._lost = False
+        self.template_code: int | None = None  # how the template process ended, if it was before its children
 
     def start(self, launches: Sequence[Launch]) -> None:
         """Start them all; `stop` is to follow in every case."""
@@ -120,7 +121,10 @@ class Supervisor:
             env=_environment(parties),
             process_group=0,
         )
-        write_frame(self._control, Plan(seats))
+        try:
+            write_frame(self._control, Plan(seats))
+        except BrokenPipeError:
+            pass  # it ended already: `wait` notices
 
     @property
     def parties(self) -> list[Child]:
@@ -219,6 +223,8 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 self._template.kill()
                 self._template.wait()
+            if self._lost:
+                self.template_code = self._template.returncode
             self._template = None
         self._close_control()
         for key in list(self._selector.get_map().values()):
@@ -302,7 +308,7 @@ class _Statuses:
 def _is_descriptor(stream: object, fd: int) -> bool:
     """Is this text stream the process's own descriptor, which a child inherits?"""
     try:
-        return stream.fileno() == fd  # type: ignore[attr-defined, no-any-return]
+        return stream.fileno() == fd  # type: ignore[attr-defined]
     except (AttributeError, OSError, ValueError):
         return False
 

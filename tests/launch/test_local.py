@@ -188,6 +188,33 @@ def test_a_party_refuses_another_installation() -> None:
     assert "/somewhere/else/mpc" in message.message
 
 
+def test_processes_that_cannot_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(errors.ConfigError, match="could not start"):
+        mpc.local(product, args=([1.0], [1.0]))
+
+
+def test_the_common_process_is_killed(tmp_path: Path) -> None:
+    with pytest.raises(errors.PartyLost, match="forked from was killed by signal 9"):
+        mpc.local(kill_the_parent, parties=2)
+
+
+def kill_the_parent() -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(30)
+
+
+def large(block: Any) -> Any:
+    return block + 1
+
+
+def test_large_arguments_and_results() -> None:
+    block = np.arange(3_000_000)
+    first, second = mpc.local(large, parties=2, args=(block,))
+    assert np.array_equal(first, block + 1)
+    assert np.array_equal(second, block + 1)
+
+
 def test_the_main_program_dies(nothing_left_behind: Path, tmp_path: Path) -> None:
     """Its children notice and clean up; the fixture checks it."""
     import subprocess
