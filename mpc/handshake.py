@@ -48,7 +48,8 @@ def agree(
     """Greet every rank and return the agreement. The higher rank of a pair speaks first.
 
     ``patient``: asked again and again whether to go on waiting for the first answer, however long it takes (the dealer
-    waits for a session that the program may open late). Raises ProgramMismatch when versions or configurations differ, PartyLost when somebody does not come in time.
+    waits for a session that the program may open late). Raises ProgramMismatch when versions or configurations differ,
+    PartyLost when somebody does not come in time.
     """
     me = transport.rank
     last = config.world_size if config.needs_dealer else config.world_size - 1

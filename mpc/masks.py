@@ -13,7 +13,7 @@ from typing import Any, Union
 import msgspec
 import numpy as np
 
-from mpc.errors import CorruptFrame
+from mpc.errors import CorruptFrame, ShapeError
 from mpc.fixed_point import Words
 
 Shape = tuple[int, ...]
@@ -113,3 +113,16 @@ def evaluate(name: Name, expand: Callable[[Mask], Words], depth: int = 0) -> Wor
     if isinstance(name, Moved):
         return move(evaluate(name.base, expand, depth + 1), name.kind, name.arg)
     return np.concatenate([evaluate(part, expand, depth + 1) for part in name.parts], axis=name.axis)
+
+
+def matmul_shape(x: Shape, y: Shape) -> Shape:
+    """The shape of numpy.matmul. Raises ShapeError."""
+    inner = x[-1] if x else None
+    other = (y[-2] if len(y) > 1 else y[0]) if y else None
+    if inner is None or inner != other:
+        raise ShapeError(f"matmul of shapes {x} and {y}: want x.shape[-1] == y.shape[-2]")
+    try:
+        batch = np.broadcast_shapes(x[:-2], y[:-2])
+    except ValueError:
+        raise ShapeError(f"matmul of shapes {x} and {y}: the batch dimensions do not broadcast") from None
+    return (*batch, *(x[-2:-1]), *(y[-1:] if len(y) > 1 else ()))

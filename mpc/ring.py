@@ -17,7 +17,7 @@ try:
     if os.environ.get("MPC_NATIVE") == "0":
         from mpc._native import twin as _kernels
     else:
-        from mpc._native import core as _kernels
+        from mpc._native import core as _kernels  # type: ignore[no-redef]
 except ImportError as missing:
     if getattr(missing, "name", None) not in ("mpc._native", "mpc._native.core") or "MPC_ISA" in str(missing):
         raise

@@ -69,7 +69,9 @@ def test_concatenation_carries_the_opened_forms() -> None:
     assert half.opened is None
 
 
-@pytest.mark.parametrize("index", [3, slice(1, None, 2), (slice(None), 2), (None, Ellipsis), np.array([1, 0]), (np.array([0, 1]), 2)])
+@pytest.mark.parametrize(
+    "index", [3, slice(1, None, 2), (slice(None), 2), (None, Ellipsis), np.array([1, 0]), (np.array([0, 1]), 2)]
+)
 def test_index_expressions_survive_the_wire(index: object) -> None:
     packed = msgspec.msgpack.decode(msgspec.msgpack.encode(masks.pack_index(index)))
     np.testing.assert_array_equal(BASE[1, 0][masks.unpack_index(packed)], BASE[1, 0][index])

@@ -7,9 +7,9 @@ import numpy as np
 
 from mpc.autograd import Op
 from mpc.errors import ShapeError
+from mpc.masks import matmul_shape
 from mpc.ops.elementwise import operand
 from mpc.ops.value import Operand, Value, encode
-from mpc.protocols.base import matmul_shape
 
 if TYPE_CHECKING:
     from mpc.tensor import SecretTensor
@@ -54,7 +54,7 @@ def _gradient_x(g: Any, _: Any, x: Any, y: Any) -> Operand:
         if len(y.shape) == 2:
             return product(y, g, False)
         wide: Any = product(g.reshape((*g.shape[:-1], 1, g.shape[-1])), _swapped(y), False)
-        return wide.reshape((*wide.shape[:-2], wide.shape[-1]))  # type: ignore[no-any-return]
+        return wide.reshape((*wide.shape[:-2], wide.shape[-1]))
     return product(g, _swapped(y), False)
 
 
@@ -65,14 +65,14 @@ def _gradient_y(g: Any, _: Any, x: Any, y: Any) -> Operand:
         if len(x.shape) == 2:
             return product(_swapped(x), g, False)
         wide: Any = product(_swapped(x), g.reshape((*g.shape, 1)), False)
-        return wide.reshape(wide.shape[:-1])  # type: ignore[no-any-return]
+        return wide.reshape(wide.shape[:-1])
     return product(_swapped(x), g, False)
 
 
 def mul_vectors(g: Any, v: Any) -> Operand:
     """The gradient of a dot product: a scalar times a vector."""
     row: Any = product(g.reshape((1, 1)), v.reshape((1, v.shape[0])), False)
-    return row.reshape(v.shape)  # type: ignore[no-any-return]
+    return row.reshape(v.shape)
 
 
 MATMUL = Op("matmul", product, (_gradient_x, _gradient_y))

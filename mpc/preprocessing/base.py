@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Union
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from mpc import prg, ring
 from mpc.errors import CorruptFrame
 from mpc.fixed_point import Words
-from mpc.masks import Name
+from mpc.masks import Name, matmul_shape
 
 if TYPE_CHECKING:
     from mpc.party import Party
@@ -33,16 +34,16 @@ LEVELS = {"tree": (27, 81, 6, 15), "equal": (16, 44, 4, 11)}  # masks and monomi
 
 
 class Part(NamedTuple):
-    """One corrected tensor: ``count`` values of ``dtype``, its stream under the correlation's operation number."""
+    """One corrected tensor: ``size`` values of ``dtype``, its stream under the correlation's operation number."""
 
     tensor: int
-    count: int
+    size: int
     dtype: str = "<u8"
 
     @property
     def words(self) -> int:
         """Words it takes in a correction frame."""
-        return -(-self.count * np.dtype(self.dtype).itemsize // 8)
+        return -(-self.size * np.dtype(self.dtype).itemsize // 8)
 
 
 class Dealing(Protocol):
@@ -80,10 +81,18 @@ def _store(target: Words, part: Part, dealer: Dealing, op: int, out: Words) -> N
     if part.dtype == "<u8":
         out[:] = target
         ring.streams(dealer.others, op, part.tensor, 0, out, prg.SUB)
-    else:
-        out[-1:] = 0  # what the last word does not use must not be the dealer's old memory
-        rest = target - prg.words(dealer.others, op, part.tensor, part.count)
-        out.view(part.dtype)[: part.count] = rest.astype(part.dtype)
+        return
+    out[-1:] = 0  # what the last word does not use must not be the dealer's old memory
+    narrow = out.view(part.dtype)[: part.size]
+    narrow[:] = target  # modulo the dtype's range
+    for k in range(0, len(dealer.others), ring.KEY_BYTES):  # one by one: sums of words would carry across values
+        narrow -= _stream(dealer.others[k : k + ring.KEY_BYTES], op, part)
+
+
+def _stream(key: bytes, op: int, part: Part) -> npt.NDArray[np.unsignedinteger[Any]]:
+    """One party's uniform values of a part, as many to a word as its dtype allows."""
+    words = prg.words(key, op, part.tensor, part.words)
+    return words if part.dtype == "<u8" else words.view(part.dtype)[: part.size]
 
 
 def narrow(bits: int) -> str:
@@ -105,14 +114,11 @@ class Product(Correlation, frozen=True, tag=True, array_like=True):
     def deal(self, dealer: Dealing, k: int, out: Words) -> None:
         a, b = dealer.total(self.x), dealer.total(self.y)
         if self.kind == "matmul":
-            product = ring.matmul(a, b)
+            ring.matmul(a, b, out=out.reshape(matmul_shape(a.shape, b.shape)))
         elif self.kind in ("mul", "square"):
-            product = np.multiply(a, b)
+            np.multiply(a, b, out=out.reshape(np.broadcast_shapes(a.shape, b.shape)))
         else:
             raise CorruptFrame(f"product of kind {self.kind!r}; want mul, square or matmul")
-        if product.size != self.size:
-            raise CorruptFrame(f"product of {product.size} words announced as {self.size}")
-        out[:] = product.reshape(-1)
         ring.streams(dealer.others, self.op, PRODUCT, 0, out, prg.SUB)
 
 
@@ -281,14 +287,14 @@ class Dealt(Protocol):
 class Source(Protocol):
     """Where correlated randomness comes from: a dealer, a store, or another protocol."""
 
-    def ask(self, correlations: Sequence[AnyCorrelation]) -> list[Dealt]:
+    def ask(self, correlations: Sequence[AnyCorrelation]) -> Sequence[Dealt]:
         """Ask for correlations that belong together; answers arrive while the program goes on."""
 
 
 def share_words(party: Party, item: AnyCorrelation, dealt: Dealt, k: int = 0) -> Words:
-    """This party's share of part ``k``, as uint64 words or the part's narrow dtype; writable."""
+    """This party's share of part ``k``, in the part's dtype; writable."""
     part = item.parts()[k]
     got = dealt.corrected(k)
     if got is None:
-        return prg.words(party.dealt, item.op, part.tensor, part.count)
-    return got if part.dtype == "<u8" else got.view(part.dtype)[: part.count]
+        return _stream(party.dealt, item.op, part)
+    return got if part.dtype == "<u8" else got.view(part.dtype)[: part.size]

@@ -13,18 +13,18 @@ import numpy as np
 
 from mpc import masks, prg, ring
 from mpc.fixed_point import Words
-from mpc.masks import Mask
+from mpc.masks import Mask, matmul_shape
 from mpc.preprocessing.base import (
     BIT,
     MASK,
     BitProduct,
     Product,
-    Truncation,
     TruncatedProduct,
+    Truncation,
     TwoPartyTruncation,
     share_words,
 )
-from mpc.protocols.base import Protocol, broadcast_shape, matmul_shape
+from mpc.protocols.base import Protocol, broadcast_shape
 from mpc.protocols.harmonic import Harmonic
 from mpc.sharing import Opened, Share
 from mpc.transport import frames

@@ -142,19 +142,6 @@ class Protocol(ABC):
         return self.add_public(-bit, np.ones((), np.uint64))
 
 
-def matmul_shape(x: Shape, y: Shape) -> Shape:
-    """The shape of numpy.matmul. Raises ShapeError."""
-    inner = x[-1] if x else None
-    other = (y[-2] if len(y) > 1 else y[0]) if y else None
-    if inner is None or inner != other:
-        raise ShapeError(f"matmul of shapes {x} and {y}: want x.shape[-1] == y.shape[-2]")
-    try:
-        batch = np.broadcast_shapes(x[:-2], y[:-2])
-    except ValueError:
-        raise ShapeError(f"matmul of shapes {x} and {y}: the batch dimensions do not broadcast") from None
-    return (*batch, *(x[-2:-1]), *(y[-1:] if len(y) > 1 else ()))
-
-
 def broadcast_shape(x: Shape, y: Shape, what: str) -> Shape:
     """The common shape under broadcasting. Raises ShapeError naming both."""
     try:

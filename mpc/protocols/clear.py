@@ -13,7 +13,8 @@ import numpy as np
 from mpc import ring
 from mpc.errors import FixedPointRangeError
 from mpc.fixed_point import Words
-from mpc.protocols.base import Protocol, broadcast_shape, matmul_shape
+from mpc.masks import matmul_shape
+from mpc.protocols.base import Protocol, broadcast_shape
 from mpc.sharing import Share
 from mpc.transport import frames
 from mpc.transport.frames import HEADER_WORDS, Kind

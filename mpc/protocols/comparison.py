@@ -245,7 +245,8 @@ class Comparison:
     def below(self, d: Words, asked: tuple[Asked, Asked, Asked]) -> Share:
         """Shares of u; three rounds, 34 bits."""
         tables, merge, bit = asked
-        low_bits = getattr(tables.item, "low_bits")
+        assert isinstance(tables.item, Tables)
+        low_bits = tables.item.low_bits
         (borrow,) = self.less([d & np.uint64((1 << low_bits) - 1)], tables, [merge])
         (opened,) = self.open_bits([borrow], [bit])
         return self.bit_share(opened, (d.size,))

@@ -74,7 +74,7 @@ class ZmqTransport(Transport):
                 assert self._router is not None
                 self._router.send(_identity(peer), zmq.SNDMORE)
                 socket = self._router
-            socket.send(frame, copy=copy)
+            socket.send(frame, 0, copy)  # type: ignore[arg-type]  # arrays are buffers; typed so from Python 3.12 on
         except zmq.ZMQError as error:
             raise self._lost(peer, "closed its connection") from error
 
@@ -106,7 +106,7 @@ class ZmqTransport(Transport):
         for peer, inbox in self._inbox.items():
             if inbox:
                 return peer, inbox.popleft()
-        for socket, _ in poller.poll(timeout * 1000):
+        for socket, _ in poller.poll(int(timeout * 1000)):
             if socket is self._router:
                 self._recv_router(False)
             else:

@@ -16,8 +16,8 @@ from mpc.preprocessing.base import (
     Merges,
     Product,
     Tables,
-    Truncation,
     TruncatedProduct,
+    Truncation,
     TwoPartyTruncation,
     share_words,
 )
@@ -60,7 +60,11 @@ def test_every_arithmetic_correlation_is_what_it_says(parties: int) -> None:
     one = np.uint64(1)
     (c,), (a, b), _, _ = dealt(lambda op, x, y: Product(op, "mul", x, y, N), parties)
     np.testing.assert_array_equal(c, a * b)
-    (c,), (a, b), _, _ = dealt(lambda op, x, y: Product(op, "matmul", Moved(x, "reshape", (7, 10)), Moved(y, "reshape", (10, 7)), 49), parties)
+
+    def matrices(op, x, y):
+        return Product(op, "matmul", Moved(x, "reshape", (7, 10)), Moved(y, "reshape", (10, 7)), 49)
+
+    (c,), (a, b), _, _ = dealt(matrices, parties)
     np.testing.assert_array_equal(c, (a.reshape(7, 10) @ b.reshape(10, 7)).reshape(-1))
     (rc, rb), (a, _), _, _ = dealt(lambda op, x, y: Truncation(op, x, N, 16), parties)
     r = np.negative(a)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.protocols.programs import MAX, PARTIES, PRODUCT_RANGE, SHARINGS, revealed, run, shares_of, signed, words
 
 from mpc.sharing import Share
+from tests.protocols.programs import MAX, PARTIES, PRODUCT_RANGE, SHARINGS, revealed, run, shares_of, signed, words
 
 EDGES = [0, 1, -1, 2, -2, (1 << 16) - 1, 1 << 16, -(1 << 16), (1 << 31) - 1, -(1 << 31)]
 LIMITS = [PRODUCT_RANGE - 1, -PRODUCT_RANGE, PRODUCT_RANGE - 2, -PRODUCT_RANGE + 1]
@@ -41,7 +41,8 @@ def test_product_and_square_are_exact_in_the_ring(n: int, values: list[int], sha
 
 @parties
 @pytest.mark.parametrize(
-    ("left", "right"), [((3, 4), (4, 5)), ((4,), (4,)), ((2, 3, 4), (4, 2)), ((3, 4), (4,)), ((1, 4), (2, 4, 3)), ((0, 4), (4, 2))]
+    ("left", "right"),
+    [((3, 4), (4, 5)), ((4,), (4,)), ((2, 3, 4), (4, 2)), ((3, 4), (4,)), ((1, 4), (2, 4, 3)), ((0, 4), (4, 2))],
 )
 def test_matmul_is_numpys_matmul_in_the_ring(n: int, left: tuple[int, ...], right: tuple[int, ...]) -> None:
     rng = np.random.default_rng(1)
@@ -190,7 +191,8 @@ def test_broadcasting_and_movement_carry_the_opened_form(n: int) -> None:
     parts = run(program, n, shares_of(x, n), shares_of(y, n))
     got = [sum(p.outs[k] for p in parts) for k in range(4)]
     moved = x[rows].T.reshape(2, 8)
-    for a, b in zip(got, [x * y, moved * moved, np.matmul(x[:, 1:3].T, np.negative(x)), x[0] * np.broadcast_to(y, (3, 4))], strict=True):
+    wanted = [x * y, moved * moved, np.matmul(x[:, 1:3].T, np.negative(x)), x[0] * np.broadcast_to(y, (3, 4))]
+    for a, b in zip(got, wanted, strict=True):
         np.testing.assert_array_equal(a, b)
 
 

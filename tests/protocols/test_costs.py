@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.protocols.programs import run, shares_of, words
 
 from mpc.protocols import costs
 from mpc.protocols.base import FREE, Cost
+from tests.protocols.programs import run, shares_of, words
 
 SIZES = (1, 64, 65, 1000, 4097)
 

@@ -16,7 +16,7 @@ from mpc.session import LAUNCH
 from mpc.transport.frames import Kind
 from mpc.transport.memory import MemoryTransport
 
-DIGESTS = {2: "dfeff14274b0c345090442f1b7ee04bb", 3: "528ee28ae90ab79fcb39374e334f9392"}
+DIGESTS = {2: "861b4aefd29d11702bfc18e7b434e3e9", 3: "829803a8f3565aac46b11b857e178eda"}
 
 
 def program(s):

@@ -8,6 +8,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from tests.protocols.programs import run, shares_of, words
 
 LANES = 16_384

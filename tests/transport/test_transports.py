@@ -136,7 +136,14 @@ def test_an_unusable_address_is_a_config_error(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"MPC1", bytes(HEADER_BYTES), frames.pack(Kind.OPEN, 1, 8, bytes(16)), frames.pack(Kind.OPEN, 1, 0, bytes(16)) + b"12345678"]
+    "data",
+    [
+        b"",
+        b"MPC1",
+        bytes(HEADER_BYTES),
+        frames.pack(Kind.OPEN, 1, 8, bytes(16)),
+        frames.pack(Kind.OPEN, 1, 0, bytes(16)) + b"12345678",
+    ],
 )
 def test_what_is_no_frame_is_refused(data: bytes) -> None:
     with pytest.raises(CorruptFrame):
