@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import median
 from time import perf_counter, process_time
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import mpc
 from mpc.benchmarks.ahead import Ahead, Recorder, moved
@@ -52,15 +52,15 @@ class _Clock:
             finally:
                 self.seconds += perf_counter() - started
 
-        client._receive = timed  # type: ignore[method-assign]
+        client._receive = timed  # type: ignore[assignment, method-assign]
 
 
 class _Meter:
     """One party's runs of one workload."""
 
     def __init__(self, party: Party, workload: Workload) -> None:
-        client = party.preprocessing
-        assert isinstance(client, DealerClient)
+        self.source = party.preprocessing
+        client = cast(DealerClient, self.source)
         self.party, self.workload, self.client = party, workload, client
         self.clock = _Clock(client)
         self.state: Any = None
@@ -93,7 +93,7 @@ class _Meter:
         try:
             self.result = self.workload.run(self.state)
         finally:
-            self.party.preprocessing = self.client
+            self.party.preprocessing = self.source
         return recorder.requests, after
 
     def apart(self, requests: list[Any], after: int) -> dict[str, float]:
@@ -113,7 +113,7 @@ class _Meter:
             self.result = self.workload.run(self.state)
             ended = perf_counter()
         finally:
-            party.preprocessing = self.client
+            party.preprocessing = self.source
         return {"started": started, "ended": ended, "offline": fetched - fetching}
 
 

@@ -44,7 +44,7 @@ def _uniform(key: bytes, tensor: int, count: int) -> Words:
 
 
 def _key(number: int) -> bytes:
-    return ring.expand_key(bytes([number]) * 16)
+    return bytes(ring.expand_key(bytes([number]) * 16))
 
 
 # --- products

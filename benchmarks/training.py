@@ -115,7 +115,7 @@ class Step2(_Step):
 
 
 class _Inference(_Network):
-    """A model that stays: its weights were opened (under their masks) by the run that warms up, the batch is new."""
+    """A model that stays, a new batch each run: what the engine keeps open of the weights shows in the bytes sent."""
 
     widths = (784, 128, 128, 10)
 
@@ -125,9 +125,6 @@ class _Inference(_Network):
     def run(self, state: Any) -> Any:
         with mpc.no_grad():
             return settle(self.model(state))
-
-    def finish(self, state: Any, result: Any) -> tuple[str, dict[str, Any]]:
-        return "synthetic data; weights masked and opened once, before", {}
 
 
 class Infer128(_Inference):
