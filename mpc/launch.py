@@ -19,6 +19,7 @@ from mpc.errors import ConfigError, MPCError, NotSupported, PartyLost
 from mpc.failures import exit_code, explain, first_failed, first_failure, value_of
 from mpc.pipes import PACKAGE, Result, Task
 from mpc.preprocessing.dealer import serve
+from mpc.report import joined
 from mpc.session import LAUNCH
 from mpc.supervision import Child, Supervisor
 from mpc.transport.memory import Hub
@@ -96,8 +97,9 @@ def run_script(
         return exit_code(error)
     found = first_failed(children)
     if found is None:
-        texts = [c.message.report for c in children if c.rank == 0 and isinstance(c.message, Result)]
-        print("".join(texts), end="", flush=True)
+        reports = [c.message.reports for c in children if c.rank < parties and isinstance(c.message, Result)]
+        for session in zip(*reports, strict=False):
+            print(f"\n{joined(session)}(from dealer: to all parties together)", flush=True)
         return 0
     return explain(found, config)
 

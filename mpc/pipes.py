@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from mpc.config import Launch
+from mpc.report import Report
 
 READ_BYTES: Final = 1 << 20
 PACKAGE: Final = os.path.dirname(os.path.realpath(__file__))
@@ -29,10 +30,10 @@ class Task(msgspec.Struct, tag=True):
 
 
 class Result(msgspec.Struct, tag=True):
-    """A party finished; ``value`` is pickled. ``report`` is the text of its sessions' reports, when asked for."""
+    """A party finished; ``value`` is pickled. ``reports``: of its sessions, when asked for."""
 
     value: bytes
-    report: str = ""
+    reports: list[Report] = []
 
 
 class Failure(msgspec.Struct, tag=True):

@@ -5,13 +5,13 @@ import io
 import sys
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-COLUMNS = ("operation", "calls", "rounds", "sent", "offline", "seconds")
+COLUMNS = ("operation", "calls", "rounds", "sent", "from dealer", "seconds")
 
 
 @dataclass(slots=True)
@@ -108,6 +108,17 @@ class Report:
 
     def _ledger_text(self) -> str:
         return ledger_text(self.ledger, self.world_size)
+
+
+def joined(reports: Sequence[Report]) -> Report:
+    """One session's reports of all parties as one: the first party's, with what the dealer sent to any of them."""
+    first = reports[0]
+    dealt: dict[str, int] = {}
+    for report in reports:
+        for row in report.rows:
+            dealt[row.label] = dealt.get(row.label, 0) + row.offline_bytes
+    rows = [replace(row, offline_bytes=dealt[row.label]) for row in first.rows]
+    return replace(first, rows=rows)
 
 
 #: Where sessions leave their reports when they end; a list when somebody (`mpc run --report`) wants them.

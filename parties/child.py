@@ -89,7 +89,7 @@ def _run_script(task: Task) -> Message:
     except SystemExit as error:
         if error.code not in (None, 0):
             raise
-    return Result(b"", "\n".join(str(report) for report in reports))
+    return Result(b"", reports)
 
 
 def _result(value: Any, rank: int) -> Result:
