@@ -19,7 +19,7 @@ static void one_key(ctr_function ctr, const uint8_t *key, uint64_t name, uint64_
 void stream_words(ctr_function ctr, const uint8_t *keys, size_t count, uint64_t name, uint64_t block, int odd,
                   size_t words, uint64_t *out, stream_mode mode) {
     if (count == 0) {
-        if (mode == SET || mode == XOR_SET) memset(out, 0, words * sizeof *out);
+        if (words && (mode == SET || mode == XOR_SET)) memset(out, 0, words * sizeof *out);
         return;
     }
     stream_mode begin = mode == XOR_SET ? SET : mode, next = mode == SET ? ADD : mode == XOR_SET ? XOR : mode;
