@@ -15,7 +15,7 @@ import numpy as np
 
 from mpc.errors import NotSupported, ShapeError
 from mpc.masks import Shape
-from mpc.ops.value import Operand, Value, add, from_public, unbroadcast
+from mpc.ops.value import Operand, Value, add, from_public, structure, unbroadcast
 
 if TYPE_CHECKING:
     from mpc.party import Party
@@ -116,6 +116,7 @@ class Op:
                 wanted = wanted or arg.requires_grad
             else:
                 values.append(arg)
+        _party_of(values).note(self.name, *map(structure, values))
         value = self.forward(*values)
         saved = None
         if type(value) is tuple:
@@ -136,6 +137,10 @@ class Op:
                 return None
             got = function(g, saved, *values)
         return unbroadcast(got, values[i].shape)
+
+
+def _party_of(values: Sequence[Any]) -> Party:
+    return next(v for v in values if isinstance(v, Value)).party
 
 
 def backward(root: Variable, gradient: Operand | None = None) -> None:

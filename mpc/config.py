@@ -8,6 +8,7 @@ import msgspec
 
 from mpc.errors import ConfigError
 
+VERSION = "0.1.0"  # of the package: other releases may compute other public constants
 WIRE_VERSION: Final = 1
 MIN_PARTIES: Final = 2
 MAX_PARTIES: Final = 8
@@ -41,7 +42,7 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def digest(self) -> bytes:
         """16 bytes that differ when any setting or the wire version differs."""
-        text = msgspec.json.encode((WIRE_VERSION, self), order="sorted")
+        text = msgspec.json.encode((VERSION, WIRE_VERSION, self), order="sorted")
         return hashlib.blake2b(text, digest_size=16).digest()
 
 

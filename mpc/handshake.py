@@ -6,6 +6,8 @@ is honest; the dealer takes part with each party, and learns nothing of the secr
 """
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,6 +21,7 @@ from mpc.transport.base import Frame, Transport
 from mpc.transport.frames import HEADER_BYTES, Kind
 
 PATIENCE_SECONDS = 0.5
+SELDOM = 128  # waits between greetings once it takes long
 
 
 class Hello(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -29,6 +32,9 @@ class Hello(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     digest: bytes
     nonce: bytes
     secret: bytes
+
+    def __repr__(self) -> str:
+        return f"Hello(rank={self.rank})"
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,8 @@ def agree(
         hellos[peer] = _read(transport.recv(peer, timeout), peer, transport)
         greet(peer)
     for peer in range(me):
-        data = _await(transport, peer, patient) if patient and not hellos else transport.recv(peer, timeout)
-        hellos[peer] = _read(data, peer, transport)
+        wait = patient if patient and not hellos else _until(timeout)
+        hellos[peer] = _read(_await(transport, peer, wait, greet), peer, transport)
     for peer, hello in hellos.items():
         if hello.wire_version != WIRE_VERSION or hello.digest != config.digest():
             raise ProgramMismatch(
@@ -85,13 +91,22 @@ def agree(
     return Agreement(session, secrets)
 
 
-def _await(transport: Transport, peer: int, patient: Callable[[], bool]) -> Frame:
-    while True:
+def _until(timeout: float) -> Callable[[], bool]:
+    end = time.monotonic() + timeout
+    return lambda: time.monotonic() < end
+
+
+def _await(transport: Transport, peer: int, wait: Callable[[], bool], greet: Callable[[int], None]) -> Frame:
+    """The peer's greeting; ours is said again now and then: the first may have met the end of the session before."""
+    for waits in itertools.count(1):
         try:
             return transport.recv(peer, PATIENCE_SECONDS)
         except PartyLost:
-            if not patient():
+            if not wait():
                 raise
+            if waits & (waits - 1) == 0 or waits % SELDOM == 0:
+                greet(peer)
+    raise AssertionError("itertools.count ended")
 
 
 def _read(data: Frame, peer: int, transport: Transport) -> Hello:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import sys
 import threading
+import warnings
 from collections import deque
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -25,7 +26,7 @@ from mpc.errors import CorruptFrame, PartyLost, ProgramMismatch, SessionError
 from mpc.fixed_point import Floats, Words
 from mpc.handshake import Agreement
 from mpc.masks import Mask, Shape
-from mpc.report import LedgerLine, Report, Row
+from mpc.report import FINISHED, LedgerLine, Report, Row
 from mpc.sharing import Share
 from mpc.transport import frames
 from mpc.transport.base import Frame, Transport
@@ -136,8 +137,9 @@ class Party:
         self.row = self.total
         self.outstanding: deque[Pending] = deque()
         self._op = 0
+        self._values = 0
         self._transcript = hashlib.blake2b(agreement.session, digest_size=16, person=b"mpc-program-v1")
-        self._digest = self._transcript.digest()
+        self._revealing = 0
         self._pid = os.getpid()
         self._thread = threading.get_ident()
         self._started = perf_counter()
@@ -167,10 +169,15 @@ class Party:
         self._op += 1
         return self._op
 
+    def number(self) -> int:
+        """The next number of a value of the program: the same at all parties if they run the same program."""
+        self._values += 1
+        return self._values
+
     def note(self, *structure: object) -> None:
-        """Hash public structure (numbers, kinds, shapes, public parameters) into the transcript."""
+        """Hash public structure into the transcript that peers compare: operations, which values they take, shapes,
+        indices, public operands and parameters; never opened values. It goes to no one but the parties."""
         self._transcript.update(repr(structure).encode())
-        self._digest = self._transcript.digest()
 
     def expand(self, mask: Mask) -> Words:
         """This party's share of a dealt mask."""
@@ -189,7 +196,7 @@ class Party:
 
         ``beside``: it travels with the next post and costs no round of its own.
         """
-        header = frames.pack(kind, op, frame.nbytes - HEADER_BYTES, self._digest, shape)
+        header = frames.pack(kind, op, frame.nbytes - HEADER_BYTES, self._transcript.digest(), shape)
         frames.seal(frame, header)
         for peer in self.peers:
             self.send(peer, frame)
@@ -204,7 +211,7 @@ class Party:
             while True:
                 data = self.transport.recv(peer, 0)  # raises PartyLost once nothing is left to read
                 if frames.unpack(data).kind == Kind.ABORT:
-                    raise echo_of(data, self.transport.name(peer)) from None
+                    raise echo_of(data, self.transport) from None
 
     def _count(self, rounds: int, nbytes: int, receivers: int) -> None:
         self.row.rounds += rounds
@@ -219,13 +226,13 @@ class Party:
         if self.row is not self.total:
             self.total.offline_bytes += nbytes
 
-    def receive(self, peer: int, want: bytes, size_hint: int = 0) -> Frame:
-        """The next frame of ``peer``, whose header must equal ``want``."""
+    def receive(self, peer: int, want: bytes, size: int) -> Frame:
+        """The next frame of ``peer``, whose header must equal ``want`` and whose length ``size`` bytes."""
         try:
-            data = self.transport.recv(peer, self.config.deadline, size_hint)
+            data = self.transport.recv(peer, self.config.deadline, size)
         except PartyLost as error:
             raise type(error)(f"{error} (party {self.rank} waits at operation {self._op}, {self._where()})") from None
-        if data[:HEADER_BYTES] != want:
+        if data[:HEADER_BYTES] != want or len(data) != size:
             self.refuse(peer, data, frames.unpack_header(want))
         return data
 
@@ -233,7 +240,7 @@ class Party:
         """Raise what a frame with an unexpected header means."""
         got = frames.unpack(data)
         if got.kind == Kind.ABORT:
-            raise echo_of(data, self.transport.name(peer))
+            raise echo_of(data, self.transport)
         where = f"party {self.rank} at operation {want.op} ({self._where()})"
         same = (got.kind, got.op, got.shape, got.nbytes) == (want.kind, want.op, want.shape, want.nbytes)
         details = (
@@ -262,7 +269,7 @@ class Party:
         """One frame from its owner to all others; its shape is news to them. Returns (shape, payload)."""
         if self.rank == owner:
             assert frame is not None
-            frames.seal(frame, frames.pack(kind, op, frame.nbytes - HEADER_BYTES, self._digest, shape))
+            frames.seal(frame, frames.pack(kind, op, frame.nbytes - HEADER_BYTES, self._transcript.digest(), shape))
             for peer in self.peers:
                 self.send(peer, frame)
             return shape, frame[HEADER_WORDS:]
@@ -271,8 +278,8 @@ class Party:
         except PartyLost as error:
             raise type(error)(f"{error} (party {self.rank} waits for its input, operation {op})") from None
         got = frames.unpack(data)
-        if (got.kind, got.op, got.transcript) != (kind, op, self._digest):
-            self.refuse(owner, data, frames.Header(kind, op, got.nbytes, self._digest, got.shape, 0))
+        if (got.kind, got.op, got.transcript) != (kind, op, self._transcript.digest()):
+            self.refuse(owner, data, frames.Header(kind, op, got.nbytes, self._transcript.digest(), got.shape, 0))
         return got.shape, frames.payload(data)
 
     # --- inputs and reveals
@@ -317,7 +324,8 @@ class Party:
         """Open x to the ranks ``to`` (None: all) and write it to the ledger; None at the others.
 
         A header-only exchange comes first: no unmasked share leaves before all parties agree on what is revealed.
-        Raises FixedPointRangeError at the receivers when a value is beyond the encoding bound.
+        Raises FixedPointRangeError when a value that everybody receives is beyond the encoding bound; where only some
+        receive it, they get a warning instead, because an exception would tell the others.
         """
         receivers = tuple(range(self.world_size)) if to is None else tuple(sorted({int(r) for r in np.atleast_1d(to)}))
         if not receivers or receivers[0] < 0 or receivers[-1] >= self.world_size:
@@ -328,19 +336,29 @@ class Party:
             self.sync(Kind.REVEAL_CHECK, "reveal", x.shape, x.scale, receivers, reason)
             op = self.next_op()
             self.ledger.append(LedgerLine(op, site, x.shape, receivers, reason))
+            self._revealing = op
             words = self.protocol.reveal(x, op, receivers)
         if words is None:
             return None
         if check_range:
-            fixed_point.check_decoded(words, x.scale, self.frac_bits)
+            try:
+                fixed_point.check_decoded(words, x.scale, self.frac_bits)
+            except errors.FixedPointRangeError as error:
+                if len(receivers) == self.world_size:
+                    raise
+                # stopping here would tell the others something of a value that is not theirs
+                warnings.warn(str(error), RuntimeWarning, stacklevel=depth + 1)
         return fixed_point.decode(words, x.scale)
 
     def send_shares(self, op: int, words: Words, receivers: Sequence[int]) -> Words | None:
         """Send re-randomised shares to the receivers and return their sum there. For `Protocol.reveal` only."""
+        if op != self._revealing:
+            raise SessionError("unmasked shares leave through Party.reveal only: it asks the others and writes the ledger")
+        self._revealing = 0
         frame = frames.new(words.size)
         part = frame[HEADER_WORDS:]
         np.add(words.reshape(-1), self.zero_share(op, words.size), out=part)
-        header = frames.pack(Kind.REVEAL, op, part.nbytes, self._digest, words.shape)
+        header = frames.pack(Kind.REVEAL, op, part.nbytes, self._transcript.digest(), words.shape)
         frames.seal(frame, header)
         targets = [r for r in receivers if r != self.rank]
         for peer in targets:
@@ -350,9 +368,13 @@ class Party:
 
     # --- the end
     def report(self) -> Report:
-        """Costs by label and the ledger of everything revealed so far."""
+        """Costs by label and the ledger of everything revealed so far; what no label covers is the row "session"."""
+        rows = list(self.rows.values())
+        rest = Row("session", 1)
+        for field in ("rounds", "bytes_sent", "offline_bytes"):
+            setattr(rest, field, getattr(self.total, field) - sum(getattr(row, field) for row in rows))
         return Report(
-            self.world_size, self.rank, self.protocol.name, list(self.rows.values()), list(self.ledger),
+            self.world_size, self.rank, self.protocol.name, [*rows, rest], list(self.ledger),
             perf_counter() - self._started,
         )
 
@@ -376,19 +398,22 @@ class Party:
         """End the session: agree that the program is over, release the links."""
         self.sync(Kind.CLOSE)
         if self.config.needs_dealer:
-            self.transport.send(self.world_size, frames.pack(Kind.CLOSE, self._op, 0, self._digest))
+            self.transport.send(self.world_size, frames.pack(Kind.CLOSE, self._op, 0, bytes(16)))
         self.closed = True
         self.transport.close()
+        finished = FINISHED.get()
+        if finished is not None:
+            finished.append(self.report())
 
 
-def echo_of(data: Frame, sender: str) -> errors.MPCError:
+def echo_of(data: Frame, transport: Transport) -> errors.MPCError:
     """The exception that another party's abort frame stands for here."""
     try:
         name, rank, op = msgspec.msgpack.decode(data[HEADER_BYTES:], type=tuple[str, int, int])
     except msgspec.MsgspecError as error:
-        return CorruptFrame(f"{sender} sent an unreadable abort: {error}")
+        return CorruptFrame(f"an unreadable abort frame: {error}")
     kind = errors.by_name(name) or PartyLost
-    failure = kind(f"party {rank} stopped at operation {op} with {name}; its own output says why")
+    failure = kind(f"{transport.name(rank)} stopped at operation {op} with {name}; its own output says why")
     failure.echo = rank
     return failure
 

@@ -1,6 +1,7 @@
 """``with mpc.session() as s:``: connect, agree, compute, and end together."""
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from mpc.transport.memory import Hub
 from mpc.transport.zmq import ZmqTransport
 
 LAUNCH: ContextVar[tuple[Launch, Hub | None] | None] = ContextVar("mpc_launch", default=None)
+_SESSIONS = itertools.count()  # of this process, as its peers count theirs
 _SEED: ContextVar[int | None] = ContextVar("mpc_seed", default=None)
 PROTOCOL_CLASSES = {"additive": Additive, "clear": Clear}
 
@@ -69,7 +71,7 @@ def session() -> Iterator[Party]:
     transport: Transport = (
         hub.join(launch.rank)
         if hub is not None
-        else ZmqTransport(launch.rank, config.world_size, launch.addresses, config.needs_dealer)
+        else ZmqTransport(launch.rank, config.world_size, launch.addresses, config.needs_dealer, next(_SESSIONS))
     )
     try:
         party = Party(transport, config, agree(transport, config, config.deadline))

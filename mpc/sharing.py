@@ -17,14 +17,19 @@ from mpc.errors import ConfigError, ShapeError
 from mpc.fixed_point import Floats, Words
 from mpc.masks import Joined, Mask, Moved, Name, Shape
 
+NAME_DEPTH = 24  # linear maps that a mask's name may carry; behind more of them the tensor is opened afresh
+NAME_NODES = 64
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, repr=False)
 class Opened:
     """E = x - A, public and the same at every party, with the name of A."""
 
     public: Words
     name: Name
     share: Words | None = None  # this party's A_i; regenerated from the name when absent
+    depth: int = 0
+    nodes: int = 1
 
     def mask_share(self, expand: Callable[[Mask], Words]) -> Words:
         """This party's share of A, regenerated at its first use and kept while the opened form lives."""
@@ -32,15 +37,20 @@ class Opened:
             self.share = masks.evaluate(self.name, expand)
         return self.share
 
-    def moved(self, kind: str, arg: Any) -> Opened:
+    def moved(self, kind: str, arg: Any) -> Opened | None:
+        """The opened form under a linear map; None where its name would grow too long for a request."""
+        if self.depth >= NAME_DEPTH or self.nodes >= NAME_NODES:
+            return None
         return Opened(
             masks.move(self.public, kind, arg),
             Moved(self.name, kind, arg),
             None if self.share is None else masks.move(self.share, kind, arg),
+            self.depth + 1,
+            self.nodes + 1,
         )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class OpenedBit:
     """e = b XOR s, public, with the name of the dealt bit s and this party's additive share of s.
 
@@ -125,11 +135,11 @@ def concatenate(shares: Sequence[Share], axis: int) -> Share:
     shares = [s.lifted(scale) for s in shares]
     joined = Share(np.concatenate([s.words for s in shares], axis=axis), scale)
     forms = [s.opened for s in shares]
-    if all(f is not None for f in forms):
-        opened = [f for f in forms if f is not None]
-        joined.opened = Opened(
-            np.concatenate([f.public for f in opened], axis=axis), Joined([f.name for f in opened], axis)
-        )
+    opened = [f for f in forms if f is not None]
+    depth, nodes = 1 + max((f.depth for f in opened), default=0), 1 + sum(f.nodes for f in opened)
+    if len(opened) == len(shares) and depth <= NAME_DEPTH and nodes <= NAME_NODES:
+        public = np.concatenate([f.public for f in opened], axis=axis)
+        joined.opened = Opened(public, Joined([f.name for f in opened], axis), None, depth, nodes)
     return joined
 
 

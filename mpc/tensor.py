@@ -162,10 +162,13 @@ class SecretTensor(Variable):
         """Open the values to the ranks ``to`` (None: all); a float64 array there, None at the others.
 
         Reveals: every value, as a line of the ledger with call site, shape, recipients and ``reason``. Pending products
-        are truncated first, once; the error of a sum of products is then below 2^-16 (at 16 fraction bits).
-        Raises FixedPointRangeError at the receivers when a value left the encoding range (``check_range=False``: not).
+        are truncated by floor first, once; the error of a sum of products is then below 2^-16 (at 16 fraction bits).
+        Raises FixedPointRangeError when a value that all parties receive left the encoding range, warns where only some
+        receive it (an exception would tell the others); ``check_range=False``: neither.
         """
-        return self.party.reveal(self._value.settled(), to, reason, check_range, depth=2)
+        value = self._value
+        value.party.note("value", value.number)
+        return value.party.reveal(value.settled(exact=True), to, reason, check_range, depth=2)
 
     # --- what would reveal by accident
     def __bool__(self) -> NoReturn:

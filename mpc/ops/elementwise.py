@@ -9,7 +9,7 @@ import numpy.typing as npt
 from mpc import fixed_point
 from mpc.autograd import Op, Variable
 from mpc.errors import NotSupported, ShapeError
-from mpc.ops.value import Operand, Value, add, encode, public
+from mpc.ops.value import Operand, Value, add, encode, public, structure
 from mpc.protocols.base import broadcast_shape
 from mpc.sharing import Share
 
@@ -153,12 +153,14 @@ def power(x: SecretTensor, exponent: Any) -> SecretTensor:
         base = SQUARE(base)
 
 
-def _difference(x: SecretTensor, other: Any) -> Share:
-    """A positive multiple of x - other, at any scale."""
-    if isinstance(other, float) and other == 0.0:
+def _difference(name: str, x: SecretTensor, other: Any) -> Share:
+    """A positive multiple of x - other, at any scale; ``name``: of the comparison, for the transcript."""
+    right = other._value if isinstance(other, Variable) else other
+    x._value.party.note(name, x._value.number, structure(right))
+    if isinstance(right, float) and right == 0.0:
         value = x._value
     else:
-        got = add(x._value, other._value if isinstance(other, Variable) else other, -1)
+        got = add(x._value, right, -1)
         assert isinstance(got, Value)
         value = got
     if value.gain == 0.0:
@@ -173,35 +175,35 @@ def _bits(x: SecretTensor, share: Share) -> SecretTensor:
 def less(x: SecretTensor, other: Any) -> SecretTensor:
     """1 where x < other, else 0: a tensor of bits, without gradient. Range |x - other| < 2^15 (2^63 in the ring).
     Pending values are compared as they are, before rounding."""
-    return _bits(x, x._value.party.protocol.negative(_difference(x, operand(x, other))))
+    return _bits(x, x._value.party.protocol.negative(_difference("less", x, operand(x, other))))
 
 
 def greater(x: SecretTensor, other: Any) -> SecretTensor:
     """1 where x > other, else 0; see `less`."""
-    return _bits(x, x._value.party.protocol.negative(-_difference(x, operand(x, other))))
+    return _bits(x, x._value.party.protocol.negative(-_difference("greater", x, operand(x, other))))
 
 
 def greater_equal(x: SecretTensor, other: Any) -> SecretTensor:
     """1 where x >= other, else 0; see `less`."""
     protocol = x._value.party.protocol
-    return _bits(x, protocol.complement(protocol.negative(_difference(x, operand(x, other)))))
+    return _bits(x, protocol.complement(protocol.negative(_difference("greater_equal", x, operand(x, other)))))
 
 
 def less_equal(x: SecretTensor, other: Any) -> SecretTensor:
     """1 where x <= other, else 0; see `less`."""
     protocol = x._value.party.protocol
-    return _bits(x, protocol.complement(protocol.negative(-_difference(x, operand(x, other)))))
+    return _bits(x, protocol.complement(protocol.negative(-_difference("less_equal", x, operand(x, other)))))
 
 
 def equal(x: SecretTensor, other: Any) -> SecretTensor:
     """1 where x == other exactly, else 0. Meant for bits, integers and settled values: two results of rounding differ."""
-    return _bits(x, x._value.party.protocol.is_zero(_difference(x, operand(x, other))))
+    return _bits(x, x._value.party.protocol.is_zero(_difference("equal", x, operand(x, other))))
 
 
 def not_equal(x: SecretTensor, other: Any) -> SecretTensor:
     """1 where x != other, else 0; see `equal`."""
     protocol = x._value.party.protocol
-    return _bits(x, protocol.complement(protocol.is_zero(_difference(x, operand(x, other)))))
+    return _bits(x, protocol.complement(protocol.is_zero(_difference("not_equal", x, operand(x, other)))))
 
 
 def both(x: SecretTensor, other: Any) -> SecretTensor:

@@ -8,6 +8,7 @@ applied to (after it) and for what is lifted to a larger scale.
 """
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Union
@@ -32,16 +33,18 @@ Public = Union[float, npt.NDArray[Any]]
 class Value:
     """``gain * share`` at ``party``. The gain is public, finite and the same at all parties."""
 
-    __slots__ = ("gain", "party", "share")
+    __slots__ = ("gain", "number", "party", "share")
 
     party: Party
     share: Share
     gain: float
+    number: int  # its place among the program's values: what the transcript calls it
 
     def __init__(self, party: Party, share: Share, gain: float = 1.0) -> None:
         self.party = party
         self.share = share
         self.gain = gain
+        self.number = party.number()
 
     @property
     def shape(self) -> Shape:
@@ -51,14 +54,18 @@ class Value:
     def ndim(self) -> int:
         return len(self.shape)
 
-    def settled(self) -> Share:
-        """The share with its factor applied, at scale frac_bits or less; kept, so truncated once."""
+    def settled(self, exact: bool = False) -> Share:
+        """The share with its factor applied, at scale frac_bits or less; kept, so truncated once.
+
+        ``exact``: by floor, for what is about to be revealed: a random rounding of one value, revealed again and again
+        from fresh computations, would tell its low bits.
+        """
         share, f = self.share, self.party.frac_bits
         if self.gain == 1.0 and share.scale <= f:
             return share
         share = self.absorbed()
         if share.scale > f:
-            share = self.party.protocol.truncate(share, share.scale - f)
+            share = self.party.protocol.truncate(share, share.scale - f, exact)
         self.share, self.gain = share, 1.0
         return share
 
@@ -130,6 +137,16 @@ class Value:
 Operand = Union[Value, Public]
 
 
+def structure(arg: Any) -> Any:
+    """What the transcript records of an operand: which value of the program it is, or the public thing itself."""
+    if isinstance(arg, Value):
+        return arg.number
+    if isinstance(arg, np.ndarray):
+        content = hashlib.blake2b(np.ascontiguousarray(arg).data, digest_size=16).digest()
+        return arg.dtype.str, arg.shape, content
+    return tuple(map(structure, arg)) if isinstance(arg, tuple) else arg
+
+
 class LazyValue(Value):
     """A value computed at its first use: losses, whose gradient does not need them. ``compute`` runs at most once.
 
@@ -140,6 +157,7 @@ class LazyValue(Value):
 
     def __init__(self, party: Party, shape: Shape, compute: Callable[[], Value]) -> None:
         self.party = party
+        self.number = party.number()
         self._shape = shape
         self._compute: Callable[[], Value] | None = compute
         self._value: Value | None = None
@@ -164,8 +182,8 @@ class LazyValue(Value):
     def gain(self) -> float:  # type: ignore[override]
         return self.forced().gain
 
-    def settled(self) -> Share:
-        return self.forced().settled()
+    def settled(self, exact: bool = False) -> Share:
+        return self.forced().settled(exact)
 
     def factor(self, fold: bool) -> Share:
         return self.forced().factor(fold)
@@ -226,6 +244,7 @@ def encode(array: npt.NDArray[Any], frac_bits: int) -> tuple[Words, int]:
 def from_public(party: Party, value: Public, scale: int | None = None) -> Value:
     """A public constant as a value: known to everybody, but usable where a secret is wanted."""
     words = fixed_point.encode(value, party.frac_bits, scale).reshape(np.shape(value))
+    party.note("constant", structure(words))
     return Value(party, Share(party.protocol.public(words), party.frac_bits if scale is None else scale))
 
 

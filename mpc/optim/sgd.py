@@ -70,6 +70,7 @@ class SGD(Optimizer):
         if not plan:
             return
         party = plan[0][0].party
+        party.note("step", [(p._value.number, p.grad._value.number) for p, *_ in plan])
         with party.scope(type(self).__name__):
             results = iter(combine(party, sums))
             for p, state, keeps, nesterov in plan:

@@ -38,6 +38,7 @@ def combine(party: Party, sums: Sequence[Sequence[Term]]) -> list[Share]:
     above 2^-8.
     """
     f, protocol = party.frac_bits, party.protocol
+    party.note("combine", [[(c, s.shape, s.scale) for c, s in terms] for terms in sums])
     scale = common_scale(sums, f)
     if scale > MAX_SCALE:  # tiny coefficients of pending products: these are truncated first
         sums = [[(c, protocol.truncate(s, s.scale - f) if s.scale > f else s) for c, s in terms] for terms in sums]

@@ -5,6 +5,7 @@ use and are answered in order, each operation number at most once.
 """
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections import OrderedDict, deque
@@ -93,7 +94,7 @@ class DealerClient:
         data = party.transport.recv(party.world_size, party.config.deadline, words * 8)
         got = frames.unpack(data)
         if got.kind == Kind.ABORT:
-            raise echo_of(data, "the dealer")
+            raise echo_of(data, party.transport)
         if (got.kind, got.op, got.flags, got.nbytes) != (Kind.CORRECTION, op, number, words * 8):
             raise CorruptFrame(
                 f"the dealer sent {frames.kind_name(got.kind)} {got.op}.{got.flags} of {got.nbytes} bytes; "
@@ -170,15 +171,15 @@ class _Session:
         """Compute and send the corrections of one request."""
         try:
             correlations = _DECODER.decode(data[HEADER_BYTES:])
-        except (msgspec.MsgspecError, MPCError) as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise CorruptFrame(f"an unreadable request: {error}") from None
         if not correlations:
             raise CorruptFrame("a request for nothing")
         try:
             self._deal(correlations)
-        except (ArithmeticError, IndexError, TypeError, ValueError, MemoryError) as error:
-            if isinstance(error, MPCError):
-                raise
+        except MPCError:
+            raise
+        except Exception as error:
             raise CorruptFrame(f"a request that cannot be dealt: {error}") from error
 
     def _deal(self, correlations: list[AnyCorrelation]) -> None:
@@ -214,7 +215,7 @@ class _Session:
             elif header.kind == Kind.CLOSE:
                 open_parties.discard(peer)
             elif header.kind == Kind.ABORT:
-                raise echo_of(data, f"party {peer}")
+                raise echo_of(data, self.transport)
             else:
                 raise ProgramMismatch(f"party {peer} sent {frames.kind_name(header.kind)} to the dealer")
 
@@ -228,8 +229,10 @@ def serve(launch: Launch, hub: Hub | None = None, stop: threading.Event | None =
         raise ConfigError(f"got rank {launch.rank}; the dealer's rank is {launch.config.world_size}")
     ring.tune_allocator()
     size = launch.config.world_size
-    while stop is None or not stop.is_set():
-        transport = hub.join(size) if hub else ZmqTransport(size, size, launch.addresses)
+    for session in itertools.count():
+        if stop is not None and stop.is_set():
+            return
+        transport = hub.join(size) if hub else ZmqTransport(size, size, launch.addresses, session=session)
         try:
             _Session(transport, launch, stop).run(stop)
         except MPCError as error:

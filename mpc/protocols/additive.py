@@ -70,7 +70,7 @@ class Additive(Harmonic, Protocol):
         party = self.party
         fresh = []
         for x in xs:
-            if x.opened is None:
+            if x.opened is None or (x.opened.public is _ON_ITS_WAY and not any(x is other for other in fresh)):
                 op = party.next_op()
                 party.note("open", op, x.shape)
                 x.opened = Opened(_ON_ITS_WAY, Mask(op, MASK, x.shape))
@@ -226,9 +226,12 @@ class Additive(Harmonic, Protocol):
             ring.truncate_finish(c, low, top, None, party.first, bits, truncated)
             low, top = (share_words(party, times.item, times.dealt, k) for k in (0, 1))
             ring.truncate_finish(c, low, top, None, False, bits, out)  # -[M B]
-            ring.mul_add(public, flat(y.broadcast_to(x.shape).words), out)
+            if y.shape != x.shape:
+                y = y.broadcast_to(x.shape)
+            assert y.opened is not None
+            ring.mul_add(public, flat(y.words), out)
             minus_m = truncated - public if party.first else truncated
-            ring.mul_add(minus_m, flat(np.broadcast_to(y.opened.public, x.shape)), out)
+            ring.mul_add(minus_m, flat(y.opened.public), out)
             scale = x.scale - bits
             return Share(truncated.reshape(x.shape), scale), Share(out.reshape(x.shape), scale + y.scale)
 

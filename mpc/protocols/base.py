@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -75,8 +76,7 @@ class Protocol(ABC):
         shape = np.broadcast_shapes(x.shape, words.shape)
         out = Share(np.asarray(x.words + self.public(words)), x.scale)
         if x.opened is not None and shape == x.shape:
-            opened = type(x.opened)(np.asarray(x.opened.public + words), x.opened.name, x.opened.share)
-            out.opened = opened
+            out.opened = replace(x.opened, public=np.asarray(x.opened.public + words))
         return out
 
     def mul_public(self, x: Share, words: Words, scale: int) -> Share:

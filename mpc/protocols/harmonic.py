@@ -48,7 +48,9 @@ class Harmonic(Comparison):
             ops = [party.next_op() for _ in range(7)]
             series_op = party.next_op()
             party.note("sigmoid", ops[0], x.shape, x.scale)
-            dealt_scale, public_scale = frac_bits - 1, frac_bits + 1
+            dealt_scale = max(frac_bits, 16) - 1
+            public_scale = dealt_scale + 2
+            cut = dealt_scale + public_scale - frac_bits
             series_mask = Mask(series_op, MASK, (n,))
             asked = self.ask(
                 [
@@ -56,19 +58,18 @@ class Harmonic(Comparison):
                     Tables(ops[1], name, n),
                     Merges(ops[2], n, "tree"),
                     Merges(ops[3], n, "tree"),
-                    BitValues(ops[4], n, ("low", "top"), series_mask, frac_bits),
+                    BitValues(ops[4], n, ("low", "top"), series_mask, cut),
                     BitValues(ops[5], n),
-                    Truncation(ops[6], series_mask, n, frac_bits),
+                    Truncation(ops[6], series_mask, n, cut),
                 ]
             )
             self._exchange(fresh)
             d = np.ascontiguousarray(x.opened.public).reshape(-1)
             series = self._series(d, x.scale, asked[0], public_scale)
-            half = 1 << (2 * frac_bits - 1)
             if party.first:
-                series += np.uint64(half)
-            y = Share(series, 2 * frac_bits, Opened(series, series_mask))
-            return self._clamp(x, d, y, frac_bits, asked).reshape(x.shape)
+                series += np.uint64(1 << (dealt_scale + public_scale - 1))  # one half
+            y = Share(series, dealt_scale + public_scale, Opened(series, series_mask))
+            return self._clamp(x, d, y, cut, asked).reshape(x.shape)
 
     def _series(self, d: Words, scale: int, harmonics: Asked, public_scale: int) -> Words:
         """Shares of sum_k b_k sin(2 pi k x / 32) at the dealt plus the public scale: local."""

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from mpc.fixed_point import Words
-from mpc.transport.frames import HEADER_BYTES
+from mpc.transport.frames import HEADER_BYTES, KIND_AT, Kind
 
 Frame = bytes | memoryview
 
@@ -42,10 +42,19 @@ class Transport(ABC):
         self.rank = rank
         self.world_size = world_size
         self.meter = Meter()
+        self.greeted: set[int] = set()  # peers heard in this session
 
     def name(self, peer: int) -> str:
         """How messages to people call that peer."""
         return "the dealer" if peer == self.world_size else f"party {peer}"
+
+    def is_news(self, peer: int, data: Frame) -> bool:
+        """Whether a frame that arrived is for the program: no keep-alive, and no greeting said again (the first one may
+        have met the end of the session before)."""
+        if peer in self.greeted and len(data) > KIND_AT and data[KIND_AT] in (Kind.PING, Kind.HELLO):
+            return False
+        self.greeted.add(peer)
+        return True
 
     @abstractmethod
     def send(self, peer: int, frame: bytes | Words) -> None:

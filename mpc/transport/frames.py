@@ -18,6 +18,7 @@ HEADER_BYTES: Final = 128
 HEADER_WORDS: Final = HEADER_BYTES // 8
 MAX_DIMS: Final = 8
 MAGIC: Final = b"MPC1"
+KIND_AT: Final = len(MAGIC)  # where a frame says what it is for
 _LAYOUT: Final = struct.Struct(f"<4sBBHQQ16s{MAX_DIMS}Q24x")
 assert _LAYOUT.size == HEADER_BYTES
 

@@ -46,13 +46,15 @@ class MemoryTransport(Transport):
         self._out[peer].put(data)
 
     def recv(self, peer: int, timeout: float, size_hint: int = 0) -> Frame:
-        try:
-            data = self._in[peer].get(timeout=timeout)
-        except queue.Empty:
-            lost = DealerLost if peer == self.world_size else PartyLost
-            raise lost(f"{self.name(peer)} sent nothing for {timeout:g} s") from None
-        self.meter.received(peer, len(data))
-        return data
+        while True:
+            try:
+                data = self._in[peer].get(timeout=timeout)
+            except queue.Empty:
+                lost = DealerLost if peer == self.world_size else PartyLost
+                raise lost(f"{self.name(peer)} sent nothing for {timeout:g} s") from None
+            if self.is_news(peer, data):
+                self.meter.received(peer, len(data))
+                return data
 
     def recv_any(self, timeout: float) -> tuple[int, Frame] | None:
         deadline = time.monotonic() + timeout

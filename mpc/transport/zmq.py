@@ -10,7 +10,6 @@ import time
 from collections import deque
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from mpc.errors import ConfigError, DealerLost, PartyLost
 from mpc.fixed_point import Words
@@ -25,28 +24,39 @@ PING = pack(Kind.PING, 0, 0, bytes(16))
 
 
 class ZmqTransport(Transport):
-    """The links of one rank; ``addresses[r]`` is where rank r is bound."""
+    """The links of one rank; ``addresses[r]`` is where rank r is bound.
 
-    def __init__(self, rank: int, world_size: int, addresses: tuple[str, ...], dealer: bool = True) -> None:
+    ``session``: how many sessions the processes opened before; a frame of another one is never taken for one of this.
+    """
+
+    def __init__(
+        self, rank: int, world_size: int, addresses: tuple[str, ...], dealer: bool = True, session: int = 0
+    ) -> None:
         super().__init__(rank, world_size)
+        self._session = session
+        addresses = tuple(f"{a}.{session}" if a.startswith("ipc://") else a for a in addresses)
         last = world_size if dealer else world_size - 1
         self._context = zmq.Context(io_threads=1)
         self._inbox: dict[int, deque[Frame]] = {p: deque() for p in range(last + 1) if p != rank}
         self._connected: dict[int, zmq.Socket[bytes]] = {}
         self._monitors: dict[int, zmq.Socket[bytes]] = {}
-        self._greeted: set[int] = set()
+        self._peer_of: dict[zmq.Socket[bytes], int] = {}
+        self._poller = zmq.Poller()
         self._router: zmq.Socket[bytes] | None = None
         try:
             if rank < last:
                 self._router = self._socket(zmq.ROUTER)
                 self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
                 self._router.bind(addresses[rank])
+                self._poller.register(self._router, zmq.POLLIN)
             for peer in range(min(rank, world_size)):
                 socket = self._socket(zmq.DEALER)
-                socket.setsockopt(zmq.ROUTING_ID, _identity(rank))
+                socket.setsockopt(zmq.ROUTING_ID, self._identity(rank))
                 self._monitors[peer] = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
                 socket.connect(addresses[peer])
                 self._connected[peer] = socket
+                self._peer_of[socket] = peer
+                self._poller.register(socket, zmq.POLLIN)
         except zmq.ZMQError as error:
             self.close(0)
             raise ConfigError(f"rank {rank} cannot use the addresses {addresses}: {error}") from error
@@ -72,7 +82,7 @@ class ZmqTransport(Transport):
         try:
             if socket is None:
                 assert self._router is not None
-                self._router.send(_identity(peer), zmq.SNDMORE)
+                self._router.send(self._identity(peer), zmq.SNDMORE)
                 socket = self._router
             socket.send(frame, 0, copy)  # type: ignore[arg-type]  # arrays are buffers; typed so from Python 3.12 on
         except zmq.ZMQError as error:
@@ -82,7 +92,7 @@ class ZmqTransport(Transport):
         inbox = self._inbox[peer]
         socket = self._connected.get(peer)
         copy = size_hint < COPY_BELOW
-        deadline = 0.0
+        deadline = time.monotonic() + timeout
         while not inbox:
             try:
                 if socket is not None:
@@ -90,47 +100,39 @@ class ZmqTransport(Transport):
                 else:
                     self._recv_router(copy)
             except zmq.Again:
-                deadline = deadline or time.monotonic() + timeout - PROBE_SECONDS
                 self._probe(peer)
-                if not inbox and time.monotonic() >= deadline:
-                    raise self._lost(peer, f"sent nothing for {timeout:g} s") from None
+            if not inbox and time.monotonic() >= deadline:
+                raise self._lost(peer, f"sent nothing for {timeout:g} s")
         return inbox.popleft()
 
     def recv_any(self, timeout: float) -> tuple[int, Frame] | None:
-        poller = zmq.Poller()
-        sockets = {s: p for p, s in self._connected.items()}
-        for socket in sockets:
-            poller.register(socket, zmq.POLLIN)
-        if self._router is not None:
-            poller.register(self._router, zmq.POLLIN)
-        for peer, inbox in self._inbox.items():
-            if inbox:
-                return peer, inbox.popleft()
-        for socket, _ in poller.poll(int(timeout * 1000)):
-            if socket is self._router:
-                self._recv_router(False)
-            else:
-                self._arrived(sockets[socket], socket.recv(copy=False))
-        for peer, inbox in self._inbox.items():
-            if inbox:
-                return peer, inbox.popleft()
+        for waited in (False, True):
+            for peer, inbox in self._inbox.items():
+                if inbox:
+                    return peer, inbox.popleft()
+            if not waited:
+                for socket, _ in self._poller.poll(int(timeout * 1000)):
+                    if socket is self._router:
+                        self._recv_router(False)
+                    else:
+                        self._arrived(self._peer_of[socket], socket.recv(copy=False))
         return None
 
     def _recv_router(self, copy: bool, flags: int = 0) -> None:
         assert self._router is not None
-        identity = self._router.recv(flags)
-        data = self._router.recv(copy=copy)
-        peer = _rank_of(identity)
-        if peer in self._inbox and peer > self.rank:
-            self._arrived(peer, data)
+        parts = self._router.recv_multipart(flags, copy)
+        if len(parts) != 2:
+            return  # no frame of ours: a frame is one part behind the sender's identity
+        identity = parts[0]
+        peer = self._rank_of(identity if isinstance(identity, bytes) else identity.bytes)
+        if peer > self.rank:
+            self._arrived(peer, parts[1])
 
     def _arrived(self, peer: int, message: bytes | zmq.Frame) -> None:
         data = message if isinstance(message, bytes) else message.buffer
-        self._greeted.add(peer)
-        if len(data) == HEADER_BYTES and data[4] == Kind.PING:
-            return
-        self.meter.received(peer, len(data))
-        self._inbox[peer].append(data)
+        if self.is_news(peer, data):
+            self.meter.received(peer, len(data))
+            self._inbox[peer].append(data)
 
     def alive(self) -> None:
         """Raise PartyLost or DealerLost if a peer heard before has gone."""
@@ -139,7 +141,7 @@ class ZmqTransport(Transport):
 
     def _probe(self, peer: int) -> None:
         """Raise if a peer heard before has gone and left nothing to read."""
-        if peer not in self._greeted:
+        if peer not in self.greeted:
             return
         monitor = self._monitors.get(peer)
         if monitor is None:
@@ -150,7 +152,7 @@ class ZmqTransport(Transport):
                 if not self._inbox[peer]:
                     raise
         elif monitor.poll(0):
-            recv_monitor_message(monitor)
+            monitor.recv_multipart()  # the one event asked for: the connection is gone
             self._drain(peer)
             if not self._inbox[peer]:
                 raise self._lost(peer, "closed its connection")
@@ -166,6 +168,16 @@ class ZmqTransport(Transport):
                     self._recv_router(True, zmq.NOBLOCK)
             except zmq.Again:
                 return
+
+    def _identity(self, rank: int) -> bytes:
+        return b"rank-%d-%d" % (rank, self._session)
+
+    def _rank_of(self, identity: bytes) -> int:
+        """The rank that this identity claims in this session, or -1."""
+        for peer in self._inbox:
+            if identity == self._identity(peer):
+                return peer
+        return -1
 
     def _lost(self, peer: int, what: str) -> PartyLost:
         lost = DealerLost if peer == self.world_size else PartyLost
@@ -185,11 +197,3 @@ class ZmqTransport(Transport):
         self._router = None
         self._context.term()
 
-
-def _identity(rank: int) -> bytes:
-    return b"rank-%d" % rank
-
-
-def _rank_of(identity: bytes) -> int:
-    prefix, _, number = identity.partition(b"-")
-    return int(number) if prefix == b"rank" and number.isdigit() and len(number) <= 2 else -1
