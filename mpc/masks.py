@@ -104,15 +104,35 @@ def broadcast(name: Name, shape: Shape, own: Shape) -> Name:
     return name if shape == own else Moved(name, "broadcast", shape)
 
 
-def evaluate(name: Name, expand: Callable[[Mask], Words], depth: int = 0) -> Words:
-    """The words behind a name, given how to expand a plain mask."""
+Rows = Callable[[Mask, "np.ndarray[Any, np.dtype[np.int64]]"], Union[Words, None]]
+
+
+def evaluate(name: Name, expand: Callable[[Mask], Words], rows: Rows | None = None, depth: int = 0) -> Words:
+    """The words behind a name, given how to expand a plain mask, and possibly how to expand some of its rows alone."""
     if depth > MAX_DEPTH:
         raise CorruptFrame(f"a mask name nested deeper than {MAX_DEPTH}")
     if isinstance(name, Mask):
         return expand(name)
     if isinstance(name, Moved):
-        return move(evaluate(name.base, expand, depth + 1), name.kind, name.arg)
-    return np.concatenate([evaluate(part, expand, depth + 1) for part in name.parts], axis=name.axis)
+        if rows is not None and name.kind == "index" and isinstance(name.base, Mask):
+            chosen = _whole_rows(name.base, name.arg)
+            found = None if chosen is None else rows(name.base, chosen)
+            if found is not None:
+                return found
+        return move(evaluate(name.base, expand, rows, depth + 1), name.kind, name.arg)
+    return np.concatenate([evaluate(part, expand, rows, depth + 1) for part in name.parts], axis=name.axis)
+
+
+def _whole_rows(mask: Mask, packed: list[Any]) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+    """The row numbers, if the index takes whole rows by a list of them."""
+    if len(packed) != 1 or packed[0][0] != "int64" or not mask.shape:
+        return None
+    chosen = unpack_index(packed)[0]
+    if chosen.ndim != 1 or not chosen.size:
+        return None
+    if chosen.max() >= mask.shape[0] or chosen.min() < -mask.shape[0]:
+        raise CorruptFrame(f"rows {chosen.min()} to {chosen.max()} of a mask of shape {mask.shape}")
+    return np.where(chosen < 0, chosen + mask.shape[0], chosen).astype(np.int64)
 
 
 def matmul_shape(x: Shape, y: Shape) -> Shape:

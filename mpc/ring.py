@@ -63,6 +63,7 @@ tree2_merge = _kernels.tree2_merge
 truncate2_bits = _kernels.truncate2_bits
 truncate2_finish = _kernels.truncate2_finish
 truncate_finish = _kernels.truncate_finish
+truncated_product = _kernels.truncated_product
 tune_allocator = _kernels.tune_allocator
 unpack_bits = _kernels.unpack_bits
 

@@ -18,6 +18,19 @@ def mul_add(a: Words, b: Words, out: Words) -> None: ...
 def mul_scalar(a: Words, k: int, out: Words) -> None: ...
 def beaver_mul(e: Words, f: Words, a: Words, b: Words, out: Words, first: bool) -> None: ...
 def beaver_square(e: Words, a: Words, out: Words, first: bool) -> None: ...
+def truncated_product(
+    c: Words,
+    rc: Words,
+    rb: Words | npt.NDArray[np.uint32],
+    low_b: Words,
+    top_b: Words,
+    y: Words,
+    f: Words,
+    first: bool,
+    shift: int,
+    truncated: Words,
+    product: Words,
+) -> None: ...
 def truncate_finish(
     c: Words,
     rc: Words,

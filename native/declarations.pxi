@@ -35,6 +35,8 @@ cdef extern from "csrc/kernels.h" nogil:
         void (*beaver_square)(size_t, const u64 *, const u64 *, u64 *, int) noexcept nogil
         void (*truncate_finish)(size_t, const u64 *, const u64 *, const uint32_t *, const u64 *, const u64 *, int, int,
                                 u64 *) noexcept nogil
+        void (*truncated_product)(size_t, const u64 *, const u64 *, const uint32_t *, const u64 *, const u64 *,
+                                  const u64 *, const u64 *, const u64 *, int, int, u64 *, u64 *) noexcept nogil
         void (*pack)(size_t, const u64 *, u64, int, const u64 *, u64 *) noexcept nogil
         void (*unpack)(size_t, const u64 *, u64 *) noexcept nogil
         void (*select_finish)(size_t, const u64 *, const u64 *, const u64 *, u64 *) noexcept nogil

@@ -87,6 +87,40 @@ def beaver_square(words_in e not None, words_in a not None, words_out out not No
         table.beaver_square(n, at_in(e), at_in(a), at_out(out), first)
 
 
+def truncated_product(words_in c not None, words_in rc not None, rb, words_in low_b not None, words_in top_b not None,
+                      words_in y not None, words_in f not None, bint first, int shift, words_out truncated not None,
+                      words_out product not None):
+    """The end of a truncation and of the product behind it (section 5); rb is uint32 or uint64.
+
+    truncated = (P at the first party) - M, product = P y - M f - [M B]; P is what c makes public of the truncated value,
+    M = rc - 2^(63-m) (1 - 2 c63) rb, and low_b, top_b are the shares of rc B, rb B. y, f: share and opening of the factor.
+    """
+    cdef size_t n = product.shape[0]
+    cdef const uint32_t[::1] rb32
+    cdef words_in rb64
+    cdef const uint32_t *narrow = NULL
+    cdef const u64 *wide = NULL
+    want_shift(shift)
+    in_size("c", c, n)
+    in_size("rc", rc, n)
+    in_size("low_b", low_b, n)
+    in_size("top_b", top_b, n)
+    in_size("y", y, n)
+    in_size("f", f, n)
+    out_size("truncated", truncated, n)
+    if getattr(rb, "itemsize", 8) == 4:
+        rb32 = rb
+        want_size("rb", rb32.shape[0], n)
+        narrow = &rb32[0] if n else NULL
+    else:
+        rb64 = rb
+        in_size("rb", rb64, n)
+        wide = at_in(rb64)
+    with nogil:
+        table.truncated_product(n, at_in(c), at_in(rc), narrow, wide, at_in(low_b), at_in(top_b), at_in(y), at_in(f),
+                                first, shift, at_out(truncated), at_out(product))
+
+
 def truncate_finish(words_in c not None, words_in rc not None, rb, words_in s, bint first, int shift,
                     words_out out not None):
     """This party's share of the truncated value from the opened c (sections 5, 6); rb is uint32 or uint64.

@@ -280,6 +280,8 @@ def low_part(words: Words, bits: int) -> Words:
 class Dealt(Protocol):
     """A party's hold on one correlation it asked for."""
 
+    layout: Sequence[Part]  # its parts
+
     def corrected(self, k: int) -> Words | None:
         """At the receiver: the correction of part ``k`` (its share), waiting for it; None at the others."""
 
@@ -293,7 +295,7 @@ class Source(Protocol):
 
 def share_words(party: Party, item: AnyCorrelation, dealt: Dealt, k: int = 0) -> Words:
     """This party's share of part ``k``, in the part's dtype; writable."""
-    part = item.parts()[k]
+    part = dealt.layout[k]
     got = dealt.corrected(k)
     if got is None:
         return _stream(party.dealt, item.op, part)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from mpc import masks, prg, ring
 from mpc.config import Launch
@@ -21,7 +22,7 @@ from mpc.fixed_point import Words
 from mpc.handshake import agree
 from mpc.masks import Mask, Name
 from mpc.party import Party, echo_of
-from mpc.preprocessing.base import AnyCorrelation
+from mpc.preprocessing.base import AnyCorrelation, Part
 from mpc.transport import frames
 from mpc.transport.base import Frame, Transport
 from mpc.transport.frames import HEADER_BYTES, HEADER_WORDS, Kind
@@ -29,7 +30,7 @@ from mpc.transport.memory import Hub
 from mpc.transport.zmq import ZmqTransport
 
 FRAME_WORDS = 1 << 15  # parts of an answer share a frame up to this size
-CACHE_BYTES = 1 << 30  # expanded masks the dealer keeps for names that come again
+CACHE_BYTES = 1 << 26  # expanded masks the dealer keeps for names that come again; more would only cost fresh pages
 POLL_SECONDS = 0.2
 _ONE, _TOP = np.uint64(1), np.uint64(63)
 
@@ -37,15 +38,15 @@ _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[AnyCorrelation])
 
 
-def _frame_sizes(correlations: Sequence[AnyCorrelation]) -> list[list[tuple[int, int, int]]]:
+def _frame_sizes(layouts: Sequence[Sequence[Part]]) -> list[list[tuple[int, int, int]]]:
     """How answers travel: per frame the (correlation, part, words) it carries. Both sides compute it alike.
 
     Small parts share a frame; large ones go alone, so that the first can be used while the next is computed.
     """
     sizes: list[list[tuple[int, int, int]]] = []
     room = 0
-    for i, c in enumerate(correlations):
-        for k, part in enumerate(c.parts()):
+    for i, parts in enumerate(layouts):
+        for k, part in enumerate(parts):
             words = part.words
             if not sizes or words > room:
                 sizes.append([])
@@ -65,14 +66,15 @@ class DealerClient:
 
     def ask(self, correlations: Sequence[AnyCorrelation]) -> list[_Answer]:
         """Send one request; its operation numbers must be new and rising."""
-        answers = [_Answer(self) for _ in correlations]
+        layouts = [c.parts() for c in correlations]
+        answers = [_Answer(self, layout) for layout in layouts]
         if self.receiver:
             party = self.party
             body = _ENCODER.encode(correlations)
             op = correlations[0].op
             header = frames.pack(Kind.REQUEST, op, len(body), bytes(16))
             party.send(party.world_size, header + body)
-            for number, frame in enumerate(_frame_sizes(correlations)):
+            for number, frame in enumerate(_frame_sizes(layouts)):
                 self._expected.append((op, number, [(answers[i], k, words) for i, k, words in frame]))
         return answers
 
@@ -108,10 +110,11 @@ class DealerClient:
 class _Answer:
     """What the receiver holds, or will hold, of one correlation."""
 
-    __slots__ = ("_client", "parts")
+    __slots__ = ("_client", "layout", "parts")
 
-    def __init__(self, client: DealerClient) -> None:
+    def __init__(self, client: DealerClient, layout: Sequence[Part]) -> None:
         self._client = client
+        self.layout = layout
         self.parts: dict[int, Words] = {}
 
     def corrected(self, k: int) -> Words | None:
@@ -137,7 +140,16 @@ class _Session:
 
     def total(self, name: Name) -> Words:
         """The mask behind a name, summed over all parties. Callers do not write to it."""
-        return masks.evaluate(name, self._expand)
+        return masks.evaluate(name, self._expand, self._rows)
+
+    def _rows(self, mask: Mask, rows: npt.NDArray[np.int64]) -> Words | None:
+        """Some rows of a mask that is too large to keep: a batch of a data set. None where expanding it all is right."""
+        if math.prod(mask.shape) * 8 <= CACHE_BYTES // 4:
+            return None
+        out = np.empty((rows.size, *mask.shape[1:]), np.uint64)
+        width = math.prod(mask.shape[1:])
+        ring.streams_rows(self.keys, mask.op, mask.tensor, rows, width, out.reshape(-1), prg.SET)
+        return out
 
     def r(self, name: Name) -> Words:
         """-A, flat; kept for the next correlation on the same opening."""
@@ -188,7 +200,7 @@ class _Session:
                 raise PreprocessingExhausted(f"operation {c.op} was dealt already (the last one was {self._last})")
             self._last = c.op
         op = correlations[0].op
-        for number, wanted in enumerate(_frame_sizes(correlations)):
+        for number, wanted in enumerate(_frame_sizes([c.parts() for c in correlations])):
             frame = frames.new(sum(words for _, _, words in wanted))
             at = HEADER_WORDS
             for i, k, words in wanted:
@@ -202,7 +214,7 @@ class _Session:
         """Answer requests until every party has closed the session. Raises PartyLost when one is gone."""
         open_parties = set(range(self.receiver + 1))
         while open_parties:
-            arrived = self.transport.recv_any(POLL_SECONDS)
+            arrived = self.transport.recv_any(POLL_SECONDS, self.receiver if self.receiver in open_parties else None)
             if arrived is None:
                 if stop is not None and stop.is_set():
                     return

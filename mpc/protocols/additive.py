@@ -218,20 +218,16 @@ class Additive(Harmonic, Protocol):
             b = masks.broadcast(y.opened.name, x.shape, y.shape)
             cut, times = self.ask([Truncation(ops[0], r, n, bits), TruncatedProduct(ops[1], r, b, n, bits)])
             self._exchange(fresh)
-            c = flat(x.opened.public) + HALF_RANGE
-            zeros = np.zeros(n, np.uint64)
-            public, truncated, out = np.empty(n, np.uint64), np.empty(n, np.uint64), np.empty(n, np.uint64)
-            ring.truncate_finish(c, zeros, zeros, None, True, bits, public)
-            low, top = (share_words(party, cut.item, cut.dealt, k) for k in (0, 1))
-            ring.truncate_finish(c, low, top, None, party.first, bits, truncated)
-            low, top = (share_words(party, times.item, times.dealt, k) for k in (0, 1))
-            ring.truncate_finish(c, low, top, None, False, bits, out)  # -[M B]
             if y.shape != x.shape:
                 y = y.broadcast_to(x.shape)
             assert y.opened is not None
-            ring.mul_add(public, flat(y.words), out)
-            minus_m = truncated - public if party.first else truncated
-            ring.mul_add(minus_m, flat(y.opened.public), out)
+            low, top = (share_words(party, cut.item, cut.dealt, k) for k in (0, 1))
+            low_b, top_b = (share_words(party, times.item, times.dealt, k) for k in (0, 1))
+            truncated, out = np.empty(n, np.uint64), np.empty(n, np.uint64)
+            ring.truncated_product(
+                flat(x.opened.public) + HALF_RANGE, low, top, low_b, top_b, flat(y.words), flat(y.opened.public),
+                party.first, bits, truncated, out,
+            )
             scale = x.scale - bits
             return Share(truncated.reshape(x.shape), scale), Share(out.reshape(x.shape), scale + y.scale)
 

@@ -65,8 +65,9 @@ class Transport(ABC):
         """The next frame from that peer. Raises PartyLost or DealerLost after ``timeout`` seconds of silence."""
 
     @abstractmethod
-    def recv_any(self, timeout: float) -> tuple[int, Frame] | None:
-        """The next frame from whichever peer has one, or None after ``timeout`` seconds."""
+    def recv_any(self, timeout: float, likely: int | None = None) -> tuple[int, Frame] | None:
+        """The next frame from whichever peer has one, or None after ``timeout`` seconds. ``likely``: who is waited for
+        first; the others are looked at when it is silent."""
 
     def alive(self) -> None:
         """Raise PartyLost or DealerLost if a peer heard before has gone, where the transport can tell."""

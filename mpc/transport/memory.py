@@ -56,7 +56,7 @@ class MemoryTransport(Transport):
                 self.meter.received(peer, len(data))
                 return data
 
-    def recv_any(self, timeout: float) -> tuple[int, Frame] | None:
+    def recv_any(self, timeout: float, likely: int | None = None) -> tuple[int, Frame] | None:
         deadline = time.monotonic() + timeout
         while True:
             for peer, inbox in self._in.items():

@@ -105,17 +105,23 @@ class ZmqTransport(Transport):
                 raise self._lost(peer, f"sent nothing for {timeout:g} s")
         return inbox.popleft()
 
-    def recv_any(self, timeout: float) -> tuple[int, Frame] | None:
+    def recv_any(self, timeout: float, likely: int | None = None) -> tuple[int, Frame] | None:
+        socket = self._connected.get(likely) if likely is not None else None
+        if likely is not None and socket is not None:
+            try:
+                self._arrived(likely, socket.recv())  # waits PROBE_SECONDS
+            except zmq.Again:
+                timeout = 0
         for waited in (False, True):
             for peer, inbox in self._inbox.items():
                 if inbox:
                     return peer, inbox.popleft()
             if not waited:
-                for socket, _ in self._poller.poll(int(timeout * 1000)):
-                    if socket is self._router:
+                for ready, _ in self._poller.poll(int(timeout * 1000)):
+                    if ready is self._router:
                         self._recv_router(False)
                     else:
-                        self._arrived(self._peer_of[socket], socket.recv(copy=False))
+                        self._arrived(self._peer_of[ready], ready.recv(copy=False))
         return None
 
     def _recv_router(self, copy: bool, flags: int = 0) -> None:

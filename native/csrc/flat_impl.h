@@ -45,6 +45,29 @@ static void beaver_square(size_t n, const u64 *e, const u64 *a, u64 *out, int fi
         }                                                                                            \
     } while (0)
 
+/* t = truncation of c's value (as TRUNCATE with u = first), and product = P y + (t - P) f - [M B]: P is the public part
+ * of the truncation, [M B] = low_b - 2^(63-m) (1 - 2 c63) top_b (protocols.md, section 5) */
+#define TRUNCATED_PRODUCT(RB)                                                                            \
+    do {                                                                                                 \
+        INDEPENDENT                                                                                      \
+        for (size_t i = 0; i < n; i++) {                                                                 \
+            u64 ch = (c[i] << 1) >> (shift + 1), sign = (u64)((int64_t)c[i] >> 63);                      \
+            u64 part = ch + ((sign & 1) << (63 - shift)) - ((u64)1 << (62 - shift));                     \
+            u64 minus_m = ((((u64)(RB)[i] ^ sign) - sign) << (63 - shift)) - rc[i];                      \
+            u64 minus_mb = (((top_b[i] ^ sign) - sign) << (63 - shift)) - low_b[i];                      \
+            truncated[i] = (part & keep) + minus_m;                                                      \
+            product[i] = part * y[i] + minus_m * f[i] + minus_mb;                                        \
+        }                                                                                                \
+    } while (0)
+
+static void truncated_product(size_t n, const u64 *c, const u64 *rc, const uint32_t *rb32, const u64 *rb64,
+                              const u64 *low_b, const u64 *top_b, const u64 *y, const u64 *f, int first, int shift,
+                              u64 *truncated, u64 *product) {
+    u64 keep = first ? ~(u64)0 : 0;
+    if (rb32) TRUNCATED_PRODUCT(rb32);
+    else TRUNCATED_PRODUCT(rb64);
+}
+
 static void truncate_finish(size_t n, const u64 *c, const u64 *rc, const uint32_t *rb32, const u64 *rb64, const u64 *s,
                             int first, int shift, u64 *out) {
     u64 one = first ? 1 : 0;

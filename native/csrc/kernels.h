@@ -50,6 +50,9 @@ typedef struct {
     /* exactly one of rb32, rb64 is given */
     void (*truncate_finish)(size_t n, const u64 *c, const u64 *rc, const uint32_t *rb32, const u64 *rb64, const u64 *s,
                             int first, int shift, u64 *out);
+    void (*truncated_product)(size_t n, const u64 *c, const u64 *rc, const uint32_t *rb32, const u64 *rb64,
+                              const u64 *low_b, const u64 *top_b, const u64 *y, const u64 *f, int first, int shift,
+                              u64 *truncated, u64 *product);
     /* packed bits */
     void (*pack)(size_t lanes, const u64 *in, u64 subtract, int bit, const u64 *mask, u64 *out);
     void (*unpack)(size_t lanes, const u64 *bits, u64 *out);

@@ -21,6 +21,7 @@ const kernels TABLE = {
     .beaver_mul = beaver_mul,
     .beaver_square = beaver_square,
     .truncate_finish = truncate_finish,
+    .truncated_product = truncated_product,
     .pack = pack,
     .unpack = unpack,
     .select_finish = select_finish,

@@ -28,7 +28,7 @@ from .planes import (
     truncate2_finish,
     unpack_bits,
 )
-from .ring import beaver_mul, beaver_square, matmul, mul, mul_add, mul_scalar, truncate_finish
+from .ring import beaver_mul, beaver_square, matmul, mul, mul_add, mul_scalar, truncate_finish, truncated_product
 from .streams import expand_key, streams, streams_rows
 
 __all__ = [
@@ -66,6 +66,7 @@ __all__ = [
     "truncate2_bits",
     "truncate2_finish",
     "truncate_finish",
+    "truncated_product",
     "tune_allocator",
     "unpack_bits",
 ]

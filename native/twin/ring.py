@@ -76,3 +76,19 @@ def truncate_finish(c, rc, rb, s, first, shift, out):
     c63 = c >> WORD(63)
     bit = c63 * u + (WORD(1) - WORD(2) * c63) * rb.astype(WORD)
     out[...] = ch * u - rc + WORD(1 << (63 - m)) * bit - WORD(1 << (62 - m)) * u
+
+
+def truncated_product(c, rc, rb, low_b, top_b, y, f, first, shift, truncated, product):
+    """The end of a truncation and of the product behind it, from the opened c (section 5).
+
+    truncated = (P at the first party) - M and product = P y - M f - [M B]: P is what c makes public of the truncated value,
+    M = rc - 2^(63-m) (1 - 2 c63) rb; low_b, top_b are the shares of rc B and rb B, y and f share and opening of the factor.
+    """
+    _same(product, c=c, rc=rc, low_b=low_b, top_b=top_b, y=y, f=f, truncated=truncated)
+    public, minus_mb = np.empty_like(c), np.empty_like(c)
+    nothing = np.zeros_like(c)
+    truncate_finish(c, nothing, nothing, None, True, shift, public)
+    truncate_finish(c, low_b, top_b, None, False, shift, minus_mb)
+    truncate_finish(c, rc, rb, None, first, shift, truncated)
+    minus_m = truncated - public if first else truncated
+    product[...] = public * y + minus_m * f + minus_mb

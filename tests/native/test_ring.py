@@ -38,6 +38,20 @@ def test_truncate_finish(isa, size, words, shift, first):
         both("truncate_finish", size, words, c, rc, bit, s, first, shift)
 
 
+@pytest.mark.parametrize("shift", (1, 16, 31, 62))
+@pytest.mark.parametrize("first", (False, True))
+def test_truncated_product(isa, size, words, shift, first):
+    c, rc, rb, low_b, top_b, y, f = (words(size) for _ in range(7))
+    for bit in (rb, rb.astype(np.uint32)):
+        results = []
+        for module in (core, twin):
+            truncated, product = words(size).copy(), words(size).copy()
+            module.truncated_product(c, rc, bit, low_b, top_b, y, f, first, shift, truncated, product)
+            results.append((truncated, product))
+        np.testing.assert_array_equal(results[0][0], results[1][0])
+        np.testing.assert_array_equal(results[0][1], results[1][1])
+
+
 def test_out_may_be_an_input(isa, words):
     a, b = words(1001), words(1001)
     want = a * b

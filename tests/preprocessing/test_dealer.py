@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import mpc
-from mpc import prg, ring
+from mpc import masks, prg, ring
 from mpc.masks import Mask, Moved
 from mpc.preprocessing.base import (
     BIT,
@@ -154,4 +154,30 @@ def test_an_answer_that_was_used_is_gone() -> None:
         return True
 
     with pytest.raises(mpc.PreprocessingExhausted):
+        together(program)
+
+
+@pytest.mark.parametrize("rows", [[0, 3, 3, -1], [6], list(range(7))])
+def test_a_batch_of_a_large_mask_is_expanded_alone(rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpc.preprocessing.dealer.CACHE_BYTES", 64)
+
+    def make(op, x, y):
+        batch = Moved(Moved(x, "reshape", (7, 10)), "index", masks.pack_index(np.array(rows)))
+        direct = Moved(Mask(y.op, y.tensor, (7, 10)), "index", masks.pack_index(np.array(rows)))
+        return Product(op, "mul", batch, direct, 10 * len(rows))
+
+    (c,), (a, b), _, _ = dealt(make)
+    np.testing.assert_array_equal(c, (a.reshape(7, 10)[rows] * b.reshape(7, 10)[rows]).reshape(-1))
+
+
+def test_rows_beyond_a_mask_are_refused() -> None:
+    def program(s):
+        x = Mask(s.next_op(), 0, (7, 10))
+        far = Moved(x, "index", masks.pack_index(np.array([7])))
+        item = Product(s.next_op(), "mul", far, far, 10)
+        (answer,) = s.preprocessing.ask([item])
+        share_words(s, item, answer)
+        s.barrier()
+
+    with pytest.raises(mpc.CorruptFrame):
         together(program)
