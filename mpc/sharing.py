@@ -71,6 +71,7 @@ class Share:
     scale: int
     opened: Opened | None = None
     bit: OpenedBit | None = None
+    base: tuple[Share, str, Any] | None = None  # what this reorders: opening it here opens it there, once for both
 
     def __repr__(self) -> str:
         return f"Share(shape={self.shape}, scale={self.scale}, opened={self.opened is not None})"
@@ -91,6 +92,8 @@ class Share:
         moved = Share(masks.move(self.words, kind, arg), self.scale)
         if self.opened is not None:
             moved.opened = self.opened.moved(kind, arg)
+        elif kind in ("reshape", "transpose"):
+            moved.base = (self, kind, arg)
         if self.bit is not None and kind == "reshape":
             moved.bit = self.bit
         return moved

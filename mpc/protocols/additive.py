@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mpc import masks, prg, ring
 from mpc.fixed_point import Words
-from mpc.masks import Mask, matmul_shape
+from mpc.masks import Mask, Moved, matmul_shape
 from mpc.preprocessing.base import (
     BIT,
     MASK,
@@ -30,6 +31,9 @@ from mpc.sharing import Opened, Share
 from mpc.transport import frames
 from mpc.transport.frames import HEADER_WORDS, Kind
 
+if TYPE_CHECKING:
+    from mpc.party import Party
+
 HALF_RANGE = np.uint64(1 << 62)  # c = x + 2^62 + r
 FUSE_BELOW = 1 << 15  # elements up to which a saved round is worth 24 more dealt bytes per element
 _ON_ITS_WAY = np.empty(0, np.uint64)  # E before the exchange: any use of it fails on its shape
@@ -39,6 +43,10 @@ class Additive(Harmonic, Protocol):
     """x = sum of x_i modulo 2^64. Uniform in the view of any N - 1 parties together; nothing about the dealer's view."""
 
     name = "additive"
+
+    def __init__(self, party: Party) -> None:
+        super().__init__(party)
+        self._views: list[Share] = []  # views of what is being opened
 
     # --- in and out
     def input(self, words: Words | None, op: int, owner: int, scale: int) -> Share:
@@ -66,16 +74,35 @@ class Additive(Harmonic, Protocol):
         self._exchange(self._masked(xs))
 
     def _masked(self, xs: Sequence[Share]) -> list[Share]:
-        """Name a fresh mask for every share that is not open yet; its opened form is completed by `_exchange`."""
-        party = self.party
-        fresh = []
+        """Name a fresh mask for every share that is not open yet; its opened form is completed by `_exchange`.
+
+        A reordered tensor is opened where it comes from, so that every view of it is open too.
+        """
+        fresh: list[Share] = []
         for x in xs:
-            if x.opened is None or (x.opened.public is _ON_ITS_WAY and not any(x is other for other in fresh)):
-                op = party.next_op()
-                party.note("open", op, x.shape)
-                x.opened = Opened(_ON_ITS_WAY, Mask(op, MASK, x.shape))
-                fresh.append(x)
+            self._name(x, fresh)
         return fresh
+
+    def _name(self, x: Share, fresh: list[Share]) -> None:
+        if x.opened is not None and x.opened.public is not _ON_ITS_WAY:
+            return
+        if any(x is other for other in fresh):
+            return
+        if x.base is not None:
+            origin, kind, arg = x.base
+            self._name(origin, fresh)
+            assert origin.opened is not None
+            if origin.opened.public is not _ON_ITS_WAY:
+                x.opened = origin.opened.moved(kind, arg)
+            else:
+                x.opened = Opened(_ON_ITS_WAY, Moved(origin.opened.name, kind, arg))
+                self._views.append(x)
+            if x.opened is not None:
+                return
+        op = self.party.next_op()
+        self.party.note("open", op, x.shape)
+        x.opened = Opened(_ON_ITS_WAY, Mask(op, MASK, x.shape))
+        fresh.append(x)
 
     def _exchange(self, fresh: Sequence[Share]) -> None:
         """Open E = x - A for all of them: one round, 64 bits per element. Regenerates nothing that is not sent."""
@@ -97,6 +124,12 @@ class Additive(Harmonic, Protocol):
             assert x.opened is not None
             x.opened.public = opened[at : at + x.size].reshape(x.shape)
             at += x.size
+        views, self._views = self._views, []
+        for x in views:
+            assert x.base is not None
+            origin, kind, arg = x.base
+            assert origin.opened is not None
+            x.opened = origin.opened.moved(kind, arg)
 
     # --- products
     def mul(self, x: Share, y: Share) -> Share:

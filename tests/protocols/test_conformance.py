@@ -196,6 +196,30 @@ def test_broadcasting_and_movement_carry_the_opened_form(n: int) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@parties
+def test_opening_a_view_opens_what_it_comes_from(n: int) -> None:
+    rng = np.random.default_rng(6)
+    x = rng.integers(0, MAX, (6, 4), np.uint64, endpoint=True)
+    y = rng.integers(0, MAX, (3, 6), np.uint64, endpoint=True)
+
+    def program(s, a, b):
+        outs = [s.protocol.matmul(b, a.transpose((1, 0)).transpose((1, 0))).words]
+        before = s.total.rounds
+        outs.append(s.protocol.mul(a, a.reshape((4, 6)).reshape((6, 4))).words)
+        outs.append(s.protocol.matmul(a.transpose((1, 0)), b.transpose((1, 0))).words)
+        assert s.total.rounds == before
+        fresh = Share(a.words, 0)
+        outs.append(s.protocol.mul(fresh.reshape((4, 6)), fresh.reshape((4, 6))).words)  # two views of one opening
+        assert s.total.rounds == before + 1
+        return Holder(outs)
+
+    parts = run(program, n, shares_of(x, n), shares_of(y, n))
+    got = [sum(p.outs[k] for p in parts) for k in range(4)]
+    wanted = [np.matmul(y, x), x * x, np.matmul(x.T, y.T), (x * x).reshape(4, 6)]
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 class Holder:
     def __init__(self, outs: list[np.ndarray]) -> None:
         self.outs = outs
