@@ -26,7 +26,7 @@ from mpc.party import Party, echo_of
 from mpc.preprocessing.ahead import Ahead
 from mpc.preprocessing.base import AnyCorrelation, Part
 from mpc.transport import frames
-from mpc.transport.base import Frame, Transport
+from mpc.transport.base import Transport
 from mpc.transport.frames import HEADER_BYTES, HEADER_WORDS, Kind
 from mpc.transport.memory import Hub
 from mpc.transport.zmq import ZmqTransport
