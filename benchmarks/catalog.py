@@ -21,7 +21,6 @@ class Entry(NamedTuple):
     goal: float | None = None  # seconds for workloads
     peers: tuple[float | None, float | None] = (None, None)  # seconds
     goal_mb: float | None = None  # online, sent per party
-    loops: bool = False  # one run is a long loop, so the dealer may compute ahead in it; elsewhere that would hide its work
 
 
 ENTRIES: Final = (
@@ -39,9 +38,9 @@ ENTRIES: Final = (
     Entry("compare", "protocols", "x > 0, 10^5", None, (0.33, 0.217)),
     Entry("relu", "protocols", "ReLU, 10^6", 0.20, (3.01, 2.28), 14.0),
     Entry("sigmoid", "protocols", "sigmoid, 10^5", None, (0.61, 1.25)),
-    Entry("sequence", "protocols", "100 multiplications in sequence", 0.03, (0.30, 0.117), loops=True),
+    Entry("sequence", "protocols", "100 multiplications in sequence", 0.03, (0.30, 0.117)),
     Entry("start", "protocols", "start of all processes to the first reveal", 1.5, (1.95, 2.4)),
-    Entry("logistic", "training", "logistic regression 569x30, 50 epochs", 0.3, (5.3, 2.5), loops=True),
+    Entry("logistic", "training", "logistic regression 569x30, 50 epochs", 0.3, (5.3, 2.5)),
     Entry("mlp-1", "training", "MLP 784-128-10, batch 128, one step", 0.05, (0.55, 0.57)),
     Entry("mlp-2", "training", "MLP 784-128-128-10, batch 128, one step", None, (0.92, 0.86)),
     Entry("infer-128", "training", "784-128-128-10, inference of 128", None, (0.30, 0.38)),

@@ -7,7 +7,6 @@ part and the online part, each alone on the machine.
 """
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from statistics import median
 from time import perf_counter, process_time
@@ -19,7 +18,7 @@ from mpc.benchmarks.catalog import BY_NAME, PEERS
 from mpc.benchmarks.rows import Line
 from mpc.errors import MPCError
 from mpc.party import Party
-from mpc.preprocessing.dealer import AHEAD_VARIABLE, DealerClient
+from mpc.preprocessing.dealer import DealerClient
 
 
 class Workload(Protocol):
@@ -138,14 +137,11 @@ def measure(name: str, kind: Callable[[Party, bool], Workload], parties: int, re
         line.goal = entry.goal
         line.goal_bytes = None if entry.goal_mb is None else entry.goal_mb * 1e6
         line.peers = dict(zip(PEERS, entry.peers, strict=True))
-    os.environ[AHEAD_VARIABLE] = "1" if entry.loops else "0"
     try:
         ranks = mpc.local(in_party, parties, (kind, 1 if quick else repeat, quick))
     except MPCError as error:
         line.error = f"{type(error).__name__}: {error}"
         return line
-    finally:
-        del os.environ[AHEAD_VARIABLE]
     _fill(line, ranks, quick)
     return line
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -23,7 +22,6 @@ from mpc.fixed_point import Words
 from mpc.handshake import agree
 from mpc.masks import Mask, Name
 from mpc.party import Party, echo_of
-from mpc.preprocessing.ahead import Ahead
 from mpc.preprocessing.base import AnyCorrelation, Part
 from mpc.transport import frames
 from mpc.transport.base import Transport
@@ -34,7 +32,6 @@ from mpc.transport.zmq import ZmqTransport
 FRAME_WORDS = 1 << 15  # parts of an answer share a frame up to this size
 CACHE_BYTES = 1 << 26  # expanded masks the dealer keeps for names that come again; more would only cost fresh pages
 POLL_SECONDS = 0.2
-AHEAD_VARIABLE = "MPC_DEALER_AHEAD"  # "0": compute nothing before it is asked for (benchmarks of single operations)
 _ONE, _TOP = np.uint64(1), np.uint64(63)
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -140,9 +137,6 @@ class _Session:
         self._cached = 0
         self._r: tuple[Name, Words] | None = None
         self._cut: tuple[int, Words, Words] | None = None
-        self._ahead = Ahead() if os.environ.get(AHEAD_VARIABLE) != "0" else None
-        self._guessed: tuple[bytes, int, Iterable[Words]] | None = None
-        self._looked = False
 
     def total(self, name: Name) -> Words:
         """The mask behind a name, summed over all parties. Callers do not write to it."""
@@ -185,35 +179,14 @@ class _Session:
             self._cached -= self._cache.popitem(last=False)[1].nbytes
         return words
 
-    def answer(self, body: bytes) -> None:
-        """Send the corrections of one request: those computed ahead, if this is the request that was guessed."""
-        guessed, self._guessed = self._guessed, None
-        if guessed is not None and guessed[0] == body:
-            _, self._last, made = guessed
-        else:
-            correlations = self._decode(body)
-            self._last = correlations[-1].op  # consumed before the first byte leaves
-            made = self._deal(correlations)
-        for frame in made:
+    def answer(self, body: Frame) -> None:
+        """Compute and send the corrections of one request."""
+        correlations = self._decode(body)
+        self._last = correlations[-1].op  # consumed before the first byte leaves
+        for frame in self._deal(correlations):
             self.transport.send(self.receiver, frame)
-        if self._ahead is not None:
-            self._ahead.record(body)
-            self._looked = False
 
-    def look_ahead(self) -> None:
-        """Compute the answer to the request that is likely to come next; once for each request answered."""
-        if self._looked or self._ahead is None:
-            return
-        self._looked = True
-        body = self._ahead.guess()
-        if body is not None:
-            try:
-                correlations = self._decode(body)
-                self._guessed = body, correlations[-1].op, list(self._deal(correlations))
-            except MPCError:
-                self._guessed = None  # nobody will ask for that
-
-    def _decode(self, body: bytes) -> list[AnyCorrelation]:
+    def _decode(self, body: Frame) -> list[AnyCorrelation]:
         try:
             correlations = _DECODER.decode(body)
         except (msgspec.MsgspecError, RecursionError) as error:
@@ -250,10 +223,7 @@ class _Session:
         open_parties = set(range(self.receiver + 1))
         while open_parties:
             likely = self.receiver if self.receiver in open_parties else None
-            arrived = self.transport.recv_any(0, likely)
-            if arrived is None:
-                self.look_ahead()
-                arrived = self.transport.recv_any(POLL_SECONDS, likely)
+            arrived = self.transport.recv_any(POLL_SECONDS, likely)
             if arrived is None:
                 if stop is not None and stop.is_set():
                     return
@@ -262,7 +232,7 @@ class _Session:
             peer, data = arrived
             header = frames.unpack(data)
             if header.kind == Kind.REQUEST and peer == self.receiver:
-                self.answer(bytes(data[HEADER_BYTES:]))
+                self.answer(data[HEADER_BYTES:])
             elif header.kind == Kind.CLOSE:
                 open_parties.discard(peer)
             elif header.kind == Kind.ABORT:

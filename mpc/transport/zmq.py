@@ -109,7 +109,7 @@ class ZmqTransport(Transport):
         socket = self._connected.get(likely) if likely is not None else None
         if likely is not None and socket is not None:
             try:
-                self._arrived(likely, socket.recv(0 if timeout else zmq.NOBLOCK))  # waits PROBE_SECONDS at most
+                self._arrived(likely, socket.recv())  # waits PROBE_SECONDS
             except zmq.Again:
                 timeout = 0
         for waited in (False, True):
