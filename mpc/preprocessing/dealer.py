@@ -24,7 +24,7 @@ from mpc.masks import Mask, Name
 from mpc.party import Party, echo_of
 from mpc.preprocessing.base import AnyCorrelation, Part
 from mpc.transport import frames
-from mpc.transport.base import Transport
+from mpc.transport.base import Frame, Transport
 from mpc.transport.frames import HEADER_BYTES, HEADER_WORDS, Kind
 from mpc.transport.memory import Hub
 from mpc.transport.zmq import ZmqTransport
