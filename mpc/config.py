@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import Final
 
 import msgspec
@@ -59,3 +60,12 @@ class Launch(msgspec.Struct, frozen=True):
 
 
 LAUNCH_VARIABLE: Final = "MPC_LAUNCH"
+THREADS_VARIABLE: Final = "MPC_THREADS"  # threads that a process may use for a large matrix product
+
+
+def threads() -> int:
+    """What `THREADS_VARIABLE` says, or 1. Raises ConfigError."""
+    text = os.environ.get(THREADS_VARIABLE, "1")
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigError(f"{THREADS_VARIABLE}: got {text!r}; want a number of at least 1")
+    return int(text)

@@ -96,6 +96,8 @@ def set_threads(count: int) -> None:
     global _threads, _pool
     if count < 1:
         raise ValueError(f"threads: got {count}; want at least 1")
+    if count == _threads:
+        return
     if _pool is not None:
         _pool.shutdown()
     _threads, _pool = count, ThreadPoolExecutor(count, "mpc-matmul") if count > 1 else None

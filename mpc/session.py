@@ -10,7 +10,7 @@ from contextvars import ContextVar
 import msgspec
 
 from mpc import ring
-from mpc.config import LAUNCH_VARIABLE, Launch
+from mpc.config import LAUNCH_VARIABLE, Launch, threads
 from mpc.errors import ConfigError, SessionError
 from mpc.handshake import agree
 from mpc.party import _CURRENT, Party
@@ -68,6 +68,7 @@ def session() -> Iterator[Party]:
     launch, hub = _where()
     config = launch.config
     ring.tune_allocator()
+    ring.set_threads(threads())
     transport: Transport = (
         hub.join(launch.rank)
         if hub is not None

@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from mpc.config import Launch
+from mpc.config import THREADS_VARIABLE, Launch
 from mpc.pipes import READ_BYTES, Ended, Failure, Message, Plan, Seat, Task, framed, write_frame
 
 TICK: Final = 0.5  # seconds between looks at the clock
@@ -317,7 +317,8 @@ def _environment(parties: int) -> dict[str, str]:
     """Parties share this machine's cores: libraries that start a thread per core in each of them make all slower."""
     environment = dict(os.environ)
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")  # also: the process that forks has no threads
-    share = str(max(1, (os.cpu_count() or 1) // parties))
+    cores = os.cpu_count() or 1
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        environment.setdefault(variable, share)
+        environment.setdefault(variable, str(max(1, cores // parties)))
+    environment.setdefault(THREADS_VARIABLE, str(max(1, cores // (parties + 1))))  # the dealer multiplies too
     return environment

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc import masks, prg, ring
-from mpc.config import Launch
+from mpc.config import Launch, threads
 from mpc.errors import ConfigError, CorruptFrame, MPCError, PartyLost, PreprocessingExhausted, ProgramMismatch
 from mpc.fixed_point import Words
 from mpc.handshake import agree
@@ -249,6 +249,7 @@ def serve(launch: Launch, hub: Hub | None = None, stop: threading.Event | None =
     if not launch.is_dealer:
         raise ConfigError(f"got rank {launch.rank}; the dealer's rank is {launch.config.world_size}")
     ring.tune_allocator()
+    ring.set_threads(threads())
     size = launch.config.world_size
     for session in itertools.count():
         if stop is not None and stop.is_set():

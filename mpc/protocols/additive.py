@@ -26,6 +26,7 @@ from mpc.preprocessing.base import (
     share_words,
 )
 from mpc.protocols.base import Protocol, broadcast_shape
+from mpc.protocols.comparison import HALF_RANGE, flat
 from mpc.protocols.harmonic import Harmonic
 from mpc.sharing import Opened, Share
 from mpc.transport import frames
@@ -34,7 +35,6 @@ from mpc.transport.frames import HEADER_WORDS, Kind
 if TYPE_CHECKING:
     from mpc.party import Party
 
-HALF_RANGE = np.uint64(1 << 62)  # c = x + 2^62 + r
 FUSE_BELOW = 1 << 15  # elements up to which a saved round is worth 24 more dealt bytes per element
 _ON_ITS_WAY = np.empty(0, np.uint64)  # E before the exchange: any use of it fails on its shape
 
@@ -280,10 +280,4 @@ class Additive(Harmonic, Protocol):
         out = np.empty(x.size, np.uint64)
         ring.truncate2_finish(words, got[0], got[1], s, pair.astype(np.uint64, copy=False), party.rank, bits, out)
         return Share(out.reshape(x.shape), x.scale - bits)
-
-
-def flat(words: Words) -> Words:
-    """A contiguous one-dimensional array of the same words."""
-    return np.ascontiguousarray(words).reshape(-1)
-
 

@@ -36,7 +36,7 @@ from mpc.transport.frames import HEADER_WORDS, Kind
 if TYPE_CHECKING:
     from mpc.party import Party
 
-HALF_RANGE = np.uint64(1 << 62)
+HALF_RANGE = np.uint64(1 << 62)  # c = x + 2^62 + r
 ALL_ONES = np.uint64((1 << 64) - 1)
 
 
@@ -146,7 +146,7 @@ class Comparison:
             fresh, tables, merge, bit = self._prepare(x, "tree")
             self._exchange(fresh)
             assert x.opened is not None
-            (msb,) = self.less([_flat(x.opened.public)], tables, [merge])
+            (msb,) = self.less([flat(x.opened.public)], tables, [merge])
             (opened,) = self.open_bits([msb], [bit])
             return self.bit_share(opened, x.shape)
 
@@ -156,7 +156,7 @@ class Comparison:
             fresh, tables, merge, bit = self._prepare(x, "equal")
             self._exchange(fresh)
             assert x.opened is not None
-            plane = self.equal(_flat(x.opened.public), tables, merge)
+            plane = self.equal(flat(x.opened.public), tables, merge)
             (opened,) = self.open_bits([plane], [bit])
             return self.bit_share(opened, x.shape)
 
@@ -202,7 +202,7 @@ class Comparison:
                 items.append(Truncation(ops[3], name, x.size, bits))
             tables, merge, bit, *rest = self.ask(items)
             self._exchange(fresh)
-            d = _flat(x.opened.public)
+            d = flat(x.opened.public)
             (msb,) = self.less([d], tables, [merge])
             if party.first:
                 msb ^= ALL_ONES
@@ -213,7 +213,7 @@ class Comparison:
                 out, ys = np.empty(x.size, np.uint64), np.empty(x.size, np.uint64)
                 ring.mul(d, opened.share, ys)
                 ys -= share_words(party, bit.item, bit.dealt, 1)
-                ring.select_finish(opened.public, _flat(x.words), ys, out)
+                ring.select_finish(opened.public, flat(x.words), ys, out)
             return Share(out.reshape(x.shape), x.scale - bits), self.bit_share(opened, x.shape)
 
     def truncated_if(self, bit: OpenedBit, values: Asked, d: Words, cut: Asked, bits: int) -> Words:
@@ -256,5 +256,6 @@ def _segments(frame: Words, count: int) -> Words:
     return frame[HEADER_WORDS:].reshape(count, -1)
 
 
-def _flat(words: Words) -> Words:
+def flat(words: Words) -> Words:
+    """A contiguous one-dimensional array of the same words."""
     return np.ascontiguousarray(words).reshape(-1)

@@ -10,14 +10,6 @@ SIZES = [0, 1, 63, 64, 65, 1000]
 BITS = [21, 37, 1, 53, 63]
 
 
-@pytest.fixture(params=core.available_isas())
-def isa(request):
-    before = core.isa()
-    core.set_isa(request.param)
-    yield request.param
-    core.set_isa(before)
-
-
 def draw(n: int, seed: int = 0) -> np.ndarray:
     out = np.random.default_rng(seed).integers(0, 1 << 64, n, np.uint64)
     edges = [0, 1, (1 << 64) - 1, 1 << 20, (1 << 20) - 1, (1 << 18) + 1, 3 << 18, 1 << 63]
