@@ -239,3 +239,16 @@ def test_empty_tensors_go_through_every_kernel(n: int) -> None:
         return s.reveal(k.mul(k.negative(a), a)).shape
 
     assert run(program, n, nothing) == [(0, 3)] * n
+
+
+def test_eight_parties() -> None:
+    n, values = 8, [*EDGES, *LIMITS]
+    x = words(values)
+    held = shares_of(x, n)
+    np.testing.assert_array_equal(revealed(lambda s, a: s.protocol.mul(a, a), n, held), x * x)
+    np.testing.assert_array_equal(
+        signed(revealed(lambda s, a: s.protocol.truncate(a, 16, exact=True), n, held)), signed(x) >> 16
+    )
+    kept = signed(revealed(lambda s, a: s.protocol.relu(a, 16)[0], n, held))
+    assert set(np.unique(kept - (np.maximum(signed(x), 0) >> 16))) <= {0, 1}
+    np.testing.assert_array_equal(revealed(lambda s, a: s.protocol.is_zero(a), n, held), x == 0)
