@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Sequence
 from contextvars import ContextVar
 from time import perf_counter
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -22,11 +21,12 @@ import numpy as np
 
 from mpc import errors, fixed_point, prg
 from mpc.config import SessionConfig
-from mpc.errors import CorruptFrame, PartyLost, ProgramMismatch, SessionError
+from mpc.errors import PartyLost, ProgramMismatch, SessionError
+from mpc.exchange import Pending, describe, echo_of
 from mpc.fixed_point import Floats, Words
 from mpc.handshake import Agreement
 from mpc.masks import Mask, Shape
-from mpc.report import FINISHED, LedgerLine, Report, Row
+from mpc.report import FINISHED, LedgerLine, Report, Row, Scope
 from mpc.sharing import Share
 from mpc.transport import frames
 from mpc.transport.base import Frame, Transport
@@ -45,76 +45,6 @@ def current() -> Party:
     if party is None:
         raise SessionError("no session is open here: put the program inside `with mpc.session() as s:`")
     return party
-
-
-class Scope:
-    """Attributes rounds, bytes and seconds to a label; nested labels join with '/'."""
-
-    __slots__ = ("_label", "_outer", "_party", "_started")
-
-    def __init__(self, party: Party, label: str) -> None:
-        self._party = party
-        self._label = label
-
-    def __enter__(self) -> None:
-        party = self._party
-        self._outer = party.row
-        path = f"{self._outer.label}/{self._label}" if self._outer.label else self._label
-        row = party.rows.get(path)
-        if row is None:
-            row = party.rows[path] = Row(path)
-        party.row = row
-        self._started = perf_counter()
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        row = self._party.row
-        row.calls += 1
-        row.seconds += perf_counter() - self._started
-        self._party.row = self._outer
-
-
-class Pending:
-    """An exchange whose frames are on their way. Links are in order, so what was posted before is read before."""
-
-    __slots__ = ("_frame", "_got", "_header", "_party")
-
-    def __init__(self, party: Party, frame: Words, header: bytes) -> None:
-        self._party = party
-        self._frame = frame
-        self._header = header
-        self._got: list[Words] | None = None
-        party.outstanding.append(self)
-
-    def _others(self) -> list[Words]:
-        outstanding = self._party.outstanding
-        while self._got is None:
-            outstanding.popleft()._receive()
-        return self._got
-
-    def _receive(self) -> None:
-        receive, header, nbytes = self._party.receive, self._header, self._frame.nbytes
-        self._got = [frames.payload(receive(peer, header, nbytes)) for peer in self._party.peers]
-
-    def wait(self) -> list[Words]:
-        """The payload words of every rank in order, this one's included."""
-        got = list(self._others())
-        got.insert(self._party.rank, self._frame[HEADER_WORDS:])
-        return got
-
-    def add(self) -> Words:
-        """The sum of all ranks' payloads, in a new array."""
-        return self._combine(np.add)
-
-    def xor(self) -> Words:
-        """The XOR of all ranks' payloads, in a new array."""
-        return self._combine(np.bitwise_xor)
-
-    def _combine(self, function: np.ufunc) -> Words:
-        first, *rest = self._others()
-        out: Words = function(self._frame[HEADER_WORDS:], first)
-        for other in rest:
-            function(out, other, out=out)
-        return out
 
 
 class Party:
@@ -246,7 +176,7 @@ class Party:
         details = (
             "the operations before it differ"
             if same
-            else f"it sent {_describe(got)}, here the program is at {_describe(want)}"
+            else f"it sent {describe(got)}, here the program is at {describe(want)}"
         )
         raise ProgramMismatch(
             f"{self.transport.name(peer)} does not run the same program as {where}: {details}. "
@@ -404,19 +334,3 @@ class Party:
         finished = FINISHED.get()
         if finished is not None:
             finished.append(self.report())
-
-
-def echo_of(data: Frame, transport: Transport) -> errors.MPCError:
-    """The exception that another party's abort frame stands for here."""
-    try:
-        name, rank, op = msgspec.msgpack.decode(data[HEADER_BYTES:], type=tuple[str, int, int])
-    except msgspec.MsgspecError as error:
-        return CorruptFrame(f"an unreadable abort frame: {error}")
-    kind = errors.by_name(name) or PartyLost
-    failure = kind(f"{transport.name(rank)} stopped at operation {op} with {name}; its own output says why")
-    failure.echo = rank
-    return failure
-
-
-def _describe(header: frames.Header) -> str:
-    return f"{frames.kind_name(header.kind)} number {header.op} of shape {header.shape} ({header.nbytes} bytes)"

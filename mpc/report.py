@@ -6,10 +6,15 @@ import sys
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, replace
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from rich.console import Console
+
+    from mpc.party import Party
 
 COLUMNS = ("operation", "calls", "rounds", "sent", "from dealer", "seconds")
 
@@ -27,6 +32,32 @@ class Row:
     bytes_sent: int = 0
     offline_bytes: int = 0
     seconds: float = 0.0
+
+
+class Scope:
+    """Attributes rounds, bytes and seconds to a label; nested labels join with '/'."""
+
+    __slots__ = ("_label", "_outer", "_party", "_started")
+
+    def __init__(self, party: Party, label: str) -> None:
+        self._party = party
+        self._label = label
+
+    def __enter__(self) -> None:
+        party = self._party
+        self._outer = party.row
+        path = f"{self._outer.label}/{self._label}" if self._outer.label else self._label
+        row = party.rows.get(path)
+        if row is None:
+            row = party.rows[path] = Row(path)
+        party.row = row
+        self._started = perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        row = self._party.row
+        row.calls += 1
+        row.seconds += perf_counter() - self._started
+        self._party.row = self._outer
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ LAYERS = (
     {"ring", "fixed_point", "prg", "masks", "report"},  # report: plain rows and lines, filled by the party
     {"sharing"},
     {"transport", "handshake"},
-    {"party", "preprocessing", "protocols", "functions"},
+    {"exchange", "party", "preprocessing", "protocols", "functions"},
     {"tensor", "autograd", "ops"},
     {"nn", "optim", "data", "linear_model", "interop", "session", "pipes", "supervision", "failures", "launch"},
     {""},  # mpc/__init__.py: the public names

@@ -18,10 +18,11 @@ import numpy.typing as npt
 from mpc import masks, prg, ring
 from mpc.config import Launch, threads
 from mpc.errors import ConfigError, CorruptFrame, MPCError, PartyLost, PreprocessingExhausted, ProgramMismatch
+from mpc.exchange import echo_of
 from mpc.fixed_point import Words
 from mpc.handshake import agree
 from mpc.masks import Mask, Name
-from mpc.party import Party, echo_of
+from mpc.party import Party
 from mpc.preprocessing.base import AnyCorrelation, Part
 from mpc.transport import frames
 from mpc.transport.base import Frame, Transport

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 
 from mpc import ring
+from mpc.exchange import Pending
 from mpc.fixed_point import Words
 from mpc.masks import Mask
-from mpc.party import Pending
 from mpc.preprocessing.base import MASK, BitValues, Harmonics, Merges, Tables, Truncation, share_words
 from mpc.protocols.comparison import Asked, Comparison
 from mpc.sharing import Opened, Share
