@@ -33,6 +33,7 @@ from mpc.transport.zmq import ZmqTransport
 FRAME_WORDS = 1 << 15  # parts of an answer share a frame up to this size
 CACHE_BYTES = 1 << 26  # expanded masks the dealer keeps for names that come again; more would only cost fresh pages
 POLL_SECONDS = 0.2
+PATIENCE = 0.8  # of a deadline, for the dealer: who waits for it gives up before those who wait for that party
 _ONE, _TOP = np.uint64(1), np.uint64(63)
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -94,7 +95,7 @@ class DealerClient:
 
     def _receive(self, op: int, number: int, words: int) -> Words:
         party = self.party
-        data = party.transport.recv(party.world_size, party.config.deadline, words * 8)
+        data = party.transport.recv(party.world_size, party.config.deadline * PATIENCE, words * 8)
         got = frames.unpack(data)
         if got.kind == Kind.ABORT:
             raise echo_of(data, party.transport)
