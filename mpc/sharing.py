@@ -92,11 +92,18 @@ class Share:
         moved = Share(masks.move(self.words, kind, arg), self.scale)
         if self.opened is not None:
             moved.opened = self.opened.moved(kind, arg)
-        elif kind in ("reshape", "transpose"):
+        elif kind in ("reshape", "transpose") and self._reordered() < NAME_DEPTH:
             moved.base = (self, kind, arg)
         if self.bit is not None and kind == "reshape":
             moved.bit = self.bit
         return moved
+
+    def _reordered(self) -> int:
+        """How many reorderings lie between this and the tensor that would be opened for it."""
+        steps, base = 0, self.base
+        while base is not None:
+            steps, base = steps + 1, base[0].base
+        return steps
 
     def reshape(self, shape: Sequence[int]) -> Share:
         return self.move("reshape", tuple(shape))
