@@ -23,6 +23,8 @@ def as_array(value: Any) -> npt.NDArray[Any]:
     """
     if hasattr(value, "detach") and hasattr(value, "numpy"):  # a torch tensor, without importing torch
         value = value.detach().cpu().numpy()
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise NotSupported("got a masked array: its missing entries would count as data; fill or drop them first")
     try:
         array = np.asarray(value)
     except ValueError as error:

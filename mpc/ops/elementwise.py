@@ -29,6 +29,9 @@ def operand(x: SecretTensor, y: Any) -> Any:
 def product(x: Value, y: Value, fold: bool = True) -> Value:
     """x * y; what is pending is truncated with the product, unless the other factor is a bit. ``fold``: see
     `Value.factor`."""
+    if fold:
+        x.shrunk()
+        y.shrunk()
     a, b = x.share, y.share
     party = x.party
     f = party.frac_bits
@@ -77,6 +80,7 @@ SCALE = Op("scale", scaled, (lambda g, _, x, factor: scaled(g, factor),))
 
 
 def _square(x: Value) -> Value:
+    x.shrunk()
     share = x.factor(True)
     return Value(x.party, x.party.protocol.square(share), x.gain * x.gain)
 
@@ -236,7 +240,7 @@ def where(condition: Any, x: Any, y: Any) -> SecretTensor:
         if not np.isin(array, (0, 1)).all():
             raise NotSupported("where() wants a condition of zeros and ones (or True and False)")
         condition = np.asarray(array, np.int64)
-    elif condition._value.share.scale:
+    elif condition._value.share.scale or condition._value.gain != 1.0:
         raise NotSupported("where() wants the result of a comparison as its condition, e.g. where(x > 0, x, y)")
     x, y = operand(first, x), operand(first, y)
     difference = SUB(x, y) if isinstance(x, Variable) or isinstance(y, Variable) else np.subtract(x, y)

@@ -20,6 +20,9 @@ def product(x: Operand, y: Operand, fold: bool = True) -> Operand:
     if isinstance(x, Value):
         party = x.party
         if isinstance(y, Value):
+            if fold:
+                x.shrunk()
+                y.shrunk()
             a, b = x.share, y.share
             if a.scale + b.scale > 2 * party.frac_bits:
                 a, b = x.factor(fold), y.factor(fold)

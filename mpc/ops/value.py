@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 import numpy.typing as npt
 
-from mpc import fixed_point, sharing
+from mpc import fixed_point
 from mpc.fixed_point import Words
 from mpc.masks import Shape
 from mpc.protocols.base import broadcast_shape
@@ -79,6 +79,13 @@ class Value:
             return self.settled()
         self.share = share = self.party.protocol.truncate(share, share.scale - f)
         return share
+
+    def shrunk(self) -> None:
+        """Apply a factor below one half before the share is multiplied: the product of the shares alone would be larger
+        than the product of the values, and could leave the range although the values do not. (A pending share is truncated
+        for the product anyway, and its factor with it.)"""
+        if abs(self.gain) < 0.5 and self.share.scale <= self.party.frac_bits:
+            self.settled()
 
     def keep(self, share: Share, folded: bool) -> None:
         """From now on this share, a truncation of the one held; ``folded``: with the gain applied."""
@@ -190,6 +197,9 @@ class LazyValue(Value):
 
     def absorbed(self) -> Share:
         return self.forced().absorbed()
+
+    def shrunk(self) -> None:
+        self.forced().shrunk()
 
     def keep(self, share: Share, folded: bool) -> None:
         self.forced().keep(share, folded)
@@ -307,7 +317,7 @@ def _add_public(x: Value, y: Any) -> Value:
 def total(v: Operand, axes: tuple[int, ...] | None, keepdims: bool) -> Operand:
     """Sum over axes (None: all)."""
     if isinstance(v, Value):
-        return v.of(sharing.total(v.share, axes, keepdims))
+        return v.of(v.party.protocol.total(v.share, axes, keepdims))
     return np.asarray(np.sum(v, axis=axes, keepdims=keepdims))
 
 

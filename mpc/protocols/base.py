@@ -17,7 +17,7 @@ from mpc import ring
 from mpc.errors import ShapeError
 from mpc.fixed_point import Words
 from mpc.masks import Shape
-from mpc.sharing import Share
+from mpc.sharing import Share, total
 
 if TYPE_CHECKING:
     from mpc.party import Party
@@ -87,6 +87,10 @@ class Protocol(ABC):
         """x @ public, or public @ x if ``left``. Local; the scales add."""
         product = ring.matmul(words, x.words) if left else ring.matmul(x.words, words)
         return Share(product, x.scale + scale)
+
+    def total(self, x: Share, axes: tuple[int, ...] | None, keepdims: bool) -> Share:
+        """Sum over axes. Local."""
+        return total(x, axes, keepdims)
 
     # --- products of secrets
     @abstractmethod

@@ -50,6 +50,10 @@ class Clear(Protocol):
         self._check("a product", np.multiply(_real(x), _real(y)), x.scale + y.scale, PRODUCT_BITS)
         return Share(np.asarray(np.multiply(x.words, y.words)), x.scale + y.scale)
 
+    def total(self, x: Share, axes: tuple[int, ...] | None, keepdims: bool) -> Share:
+        self._check("a sum", _real(x).sum(axis=axes), x.scale, PRODUCT_BITS)
+        return super().total(x, axes, keepdims)
+
     def square(self, x: Share) -> Share:
         return self.mul(x, x)
 

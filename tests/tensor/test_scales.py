@@ -48,7 +48,7 @@ def counted(expression: Any, shape: tuple[int, ...] = (4, 4)) -> dict[str, int]:
         (lambda x, y: x.mean(0), {"truncate": 1}),
         (lambda x, y: mpc.where(x > y, x, y), {"negative": 1, "mul": 1}),
         (lambda x, y: x.clip(0, 0.25), {"relu": 1}),
-        (lambda x, y: (x * 0.3) * (y * 0.7) * 0.5, {"mul": 1, "truncate": 1}),
+        (lambda x, y: (x * 0.3) * (y * 0.7) * 0.5, {"mul": 1, "truncate": 2}),  # 0.3 < 1/2 is applied to x first
         (lambda x, y: x**4, {"square": 2, "truncate": 2}),
         (lambda x, y: x * y * y * x, {"mul": 1, "mul_truncated": 2, "truncate": 1}),
         (lambda x, y: (x * y) * (y * y + x), {"mul": 1, "square": 1, "mul_truncated": 1, "truncate": 2}),
@@ -145,3 +145,28 @@ def test_a_sum_far_larger_than_its_mean() -> None:
     assert more == pytest.approx(10000, rel=2e-4)
     assert mean == pytest.approx(150, abs=1e-2)
     assert ones == pytest.approx(1, abs=1e-2)
+
+
+@pytest.mark.parametrize("protocol", ["clear", "additive"])
+def test_what_is_scaled_into_range_stays_there(protocol: str) -> None:
+    """A public factor is applied before the product, so that the product of the shares is no larger than the values'."""
+
+    def main():
+        with mpc.session() as s:
+            x = mpc.share(np.full((1, 5000), 30000.0) if s.rank == 0 else None, owner=0)
+            y, z = x / 10000, x / 1000
+            out = [(y * y).mean(), (y * y).sum() / 9, (z @ z.T) / 1000, y.square().mean()]
+            return [float(np.ravel(v.reveal())[0]) for v in out]
+
+    for got in mpc.local(main, parties=2, protocol=protocol, threads=True, deadline=20):
+        np.testing.assert_allclose(got, [9, 5000, 4500, 9], rtol=1e-3)
+
+
+def test_clear_sees_a_sum_that_leaves_the_range() -> None:
+    def main():
+        with mpc.session() as s:
+            x = mpc.share(np.full(1_000_000, 10000.0) if s.rank == 0 else None, owner=0)
+            return (x * x).mean().reveal()
+
+    with pytest.raises(mpc.FixedPointRangeError, match="a sum"):
+        mpc.local(main, parties=2, protocol="clear", threads=True, deadline=20)
