@@ -18,7 +18,6 @@ from mpc.fixed_point import Words
 KEY_BYTES: Final = 16
 SECRET_BYTES: Final = 32
 SET, ADD, SUB, XOR, XOR_SET = 0, 1, 2, 3, 4
-MAX_OPERATION: Final = 1 << 48
 
 
 def fresh_secret() -> bytes:
