@@ -51,7 +51,9 @@ cdef extern from "csrc/kernels.h" nogil:
         void (*deal_tables)(size_t, const u64 *, source, u64 *) noexcept nogil
         void (*deal_monomials)(tree_kind, size_t, source, source, u64 *) noexcept nogil
         void (*harmonics)(size_t, const u64 *, int, int, double, u64 *) noexcept nogil
-        void (*sine_series)(size_t, const u64 *, int, int, const double *, const u64 *, u64 *) noexcept nogil
+        void (*fourier_series)(size_t, const u64 *, int, int, const double *, const double *, const u64 *,
+                               u64 *) noexcept nogil
+        void (*exponentials)(size_t, const u64 *, double, double, int, u64 *) noexcept nogil
     const kernels *const kernels_all[]
     const kernels *kernels_pick(const char *name)
 

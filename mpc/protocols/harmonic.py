@@ -75,7 +75,7 @@ class Harmonic(Comparison):
         """Shares of sum_k b_k sin(2 pi k x / 32) at the dealt plus the public scale: local."""
         dealt = share_words(self.party, harmonics.item, harmonics.dealt)
         out = np.empty(d.size, np.uint64)
-        ring.sine_series(d, PERIOD_LOG2 + scale, np.ldexp(SINES, public_scale), dealt, out)
+        ring.fourier_series(d, PERIOD_LOG2 + scale, np.zeros(len(SINES)), np.ldexp(SINES, public_scale), dealt, out)
         return out
 
     def _clamp(self, x: Share, d: Words, y: Share, bits: int, asked: list[Asked]) -> Share:

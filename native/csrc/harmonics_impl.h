@@ -74,8 +74,9 @@ static void harmonics(size_t n, const u64 *r, int bits, int orders, double one, 
     }
 }
 
-/* out[i] = sum_k round(a_k sin(k c_i)) [cos k t]_i - round(a_k cos(k c_i)) [sin k t]_i */
-static void sine_series(size_t n, const u64 *d, int bits, int orders, const double *amplitude, const u64 *dealt, u64 *out) {
+/* out[i] = sum_k round(a_k cos(k c_i) + b_k sin(k c_i)) [cos k t]_i + round(a_k sin(k c_i) - b_k cos(k c_i)) [sin k t]_i */
+static void fourier_series(size_t n, const u64 *d, int bits, int orders, const double *a, const double *b, const u64 *dealt,
+                           u64 *out) {
     u64 word[ANGLES], sum[ANGLES];
     double c1[ANGLES], s1[ANGLES], c[ANGLES], s[ANGLES];
     for (size_t at = 0; at < n; at += ANGLES) {
@@ -87,11 +88,31 @@ static void sine_series(size_t n, const u64 *d, int bits, int orders, const doub
         memset(sum, 0, sizeof sum);
         for (int k = 0; k < orders; k++) {
             const u64 *cosines = dealt + (size_t)k * n + at, *sines = cosines + (size_t)orders * n;
-            double a = amplitude[k];
+            double even = a[k], odd = b[k];
             if (k) next_harmonic(c1, s1, c, s);
             for (size_t i = 0; i < count; i++)
-                sum[i] += nearest_word(a * s[i]) * cosines[i] - nearest_word(a * c[i]) * sines[i];
+                sum[i] += nearest_word(even * c[i] + odd * s[i]) * cosines[i] +
+                          nearest_word(even * s[i] - odd * c[i]) * sines[i];
         }
         memcpy(out + at, sum, 8 * count);
+    }
+}
+
+/* 1/k! for the power series of exp on |g| <= ln(2) / 2; 14 terms leave less than 2^-60 */
+static const double EXP_SERIES[] = {1. / 6227020800., 1. / 479001600, 1. / 39916800, 1. / 3628800, 1. / 362880,
+                                    1. / 40320,       1. / 5040,      1. / 720,      1. / 120,     1. / 24,
+                                    1. / 6,           1. / 2,         1.,            1.};
+
+/* out[i] = round(2^scale exp(x_i 2^-frac + offset)), x_i two's complement; the result below 2^51 */
+static void exponentials(size_t n, const u64 *x, double unit, double offset, int scale, u64 *out) {
+    for (size_t i = 0; i < n; i++) {
+        double t = ((double)(int64_t)x[i] * unit + offset) * 1.4426950408889634;
+        double whole = t + ROUNDER;
+        double g = (t - (whole - ROUNDER)) * 0.6931471805599453, power = EXP_SERIES[0];
+        for (int k = 1; k < 14; k++) power = power * g + EXP_SERIES[k];
+        u64 bits = double_bits(power) + ((double_bits(whole) - double_bits(ROUNDER) + (u64)(int64_t)scale) << 52);
+        double value;
+        memcpy(&value, &bits, 8);
+        out[i] = nearest_word(value);
     }
 }

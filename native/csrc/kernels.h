@@ -71,8 +71,9 @@ typedef struct {
     void (*deal_monomials)(tree_kind kind, size_t width, source all, source minus, u64 *out);
     /* harmonics of an angle (section 7) */
     void (*harmonics)(size_t n, const u64 *r, int period_bits, int orders, double one, u64 *out);
-    void (*sine_series)(size_t n, const u64 *d, int period_bits, int orders, const double *amplitude, const u64 *dealt,
-                        u64 *out);
+    void (*fourier_series)(size_t n, const u64 *d, int period_bits, int orders, const double *a, const double *b,
+                           const u64 *dealt, u64 *out);
+    void (*exponentials)(size_t n, const u64 *x, double unit, double offset, int scale, u64 *out);
 } kernels;
 
 extern const kernels kernels_portable, kernels_avx2, kernels_avx512;

@@ -35,5 +35,6 @@ const kernels TABLE = {
     .deal_tables = deal_tables,
     .deal_monomials = deal_monomials,
     .harmonics = harmonics,
-    .sine_series = sine_series,
+    .fourier_series = fourier_series,
+    .exponentials = exponentials,
 };

@@ -16,7 +16,7 @@ from .compare import (
     tree2_mask,
     tree2_merge,
 )
-from .harmonics import harmonics, sine_series
+from .harmonics import exponentials, fourier_series, harmonics
 from .planes import (
     bit_finish,
     deal_select,
@@ -45,6 +45,8 @@ __all__ = [
     "equal2_mask",
     "equal2_merge",
     "expand_key",
+    "exponentials",
+    "fourier_series",
     "harmonics",
     "isa",
     "matmul",
@@ -56,7 +58,6 @@ __all__ = [
     "pack_msb",
     "select_finish",
     "set_isa",
-    "sine_series",
     "streams",
     "streams_rows",
     "tree1_mask",

@@ -12,6 +12,7 @@ from .checks import WORD, flat
 TERMS = 8
 SIN_SERIES = [(-1) ** (k + 1) / factorial(2 * k + 3) for k in range(TERMS)]
 COS_SERIES = [(-1) ** (k + 1) / factorial(2 * k + 2) for k in range(TERMS)]
+EXP_SERIES = [1 / factorial(k) for k in range(13, -1, -1)]
 ROUNDER = 6755399441055744.0
 
 
@@ -68,12 +69,30 @@ def harmonics(r, period_bits, orders, scale, out):
         rows[1, k] = _nearest(s * one)
 
 
-def sine_series(d, period_bits, amplitudes, dealt, out):
-    """out = sum_k round(a_k sin k c) [cos k t] - round(a_k cos k c) [sin k t]; c = 2 pi d / 2^period_bits."""
-    orders = len(amplitudes)
+def fourier_series(d, period_bits, cosines, sines, dealt, out):
+    """out = sum_k round(a_k cos k c + b_k sin k c) [cos k t] + round(a_k sin k c - b_k cos k c) [sin k t];
+    a, b = cosines, sines; c = 2 pi d / 2^period_bits."""
+    orders = len(sines)
     _want_angle(period_bits, orders)
+    if len(cosines) != orders:
+        raise ValueError(f"cosines: got {len(cosines)} for {orders} sines; want as many")
     flat("d", d, out.size)
     rows = flat("dealt", dealt, 2 * orders * out.size).reshape(2, orders, out.size)
     out[...] = 0
     for k, (c, s) in enumerate(_harmonics(d, period_bits, orders)):
-        out += _nearest(amplitudes[k] * s) * rows[0, k] - _nearest(amplitudes[k] * c) * rows[1, k]
+        a, b = cosines[k], sines[k]
+        out += _nearest(a * c + b * s) * rows[0, k] + _nearest(a * s - b * c) * rows[1, k]
+
+
+def exponentials(x, frac, offset, scale, out):
+    """out = round(2^scale exp(x 2^-frac + offset)) of two's complement x; the caller keeps results below 2^51."""
+    if not 0 <= frac <= 63 or not 0 <= scale <= 50:
+        raise ValueError(f"exponentials: got frac {frac}, scale {scale}; want 0..63 and 0..50")
+    t = (flat("x", x, out.size).view(np.int64).astype(np.float64) * 2.0**-frac + offset) * 1.4426950408889634
+    whole = t + ROUNDER
+    g = (t - (whole - ROUNDER)) * 0.6931471805599453
+    power = np.full(out.size, EXP_SERIES[0])
+    for coefficient in EXP_SERIES[1:]:
+        power = power * g + coefficient
+    exponent = whole.view(WORD) - np.float64(ROUNDER).view(WORD) + WORD(scale)
+    out[...] = _nearest((power.view(WORD) + (exponent << WORD(52))).view(np.float64))
