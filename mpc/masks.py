@@ -13,6 +13,7 @@ from typing import Any, Union
 import msgspec
 import numpy as np
 
+from mpc import windows
 from mpc.errors import CorruptFrame, ShapeError
 from mpc.fixed_point import Words
 
@@ -29,7 +30,7 @@ class Mask(msgspec.Struct, tag="mask", frozen=True, array_like=True):
 
 
 class Moved(msgspec.Struct, tag="moved", frozen=True, array_like=True):
-    """A public linear map of one mask: reshape, transpose, index, broadcast or scale by an integer."""
+    """A public linear map of one mask: reshape, transpose, index, broadcast, scale by an integer, pad or unfold."""
 
     base: Name
     kind: str
@@ -96,7 +97,11 @@ def move(array: Words, kind: str, arg: Any) -> Words:
         return np.broadcast_to(array, tuple(arg))
     if kind == "scale":
         return np.asarray(np.multiply(array, np.uint64(arg)))
-    raise CorruptFrame(f"mask moved by {kind!r}; want reshape, transpose, index, broadcast or scale")
+    if kind == "pad":
+        return windows.pad(array, arg)
+    if kind == "unfold":
+        return windows.unfold(array, arg)
+    raise CorruptFrame(f"mask moved by {kind!r}; want reshape, transpose, index, broadcast, scale, pad or unfold")
 
 
 def broadcast(name: Name, shape: Shape, own: Shape) -> Name:

@@ -19,6 +19,7 @@ from mpc.masks import Joined, Mask, Moved, Name, Shape
 
 NAME_DEPTH = 24  # linear maps that a mask's name may carry; behind more of them the tensor is opened afresh
 NAME_NODES = 64
+REORDERS = ("reshape", "transpose", "broadcast", "pad", "unfold")  # opening one opens its origin, once for all views
 
 
 @dataclass(slots=True, repr=False)
@@ -71,7 +72,7 @@ class Share:
     scale: int
     opened: Opened | None = None
     bit: OpenedBit | None = None
-    base: tuple[Share, str, Any] | None = None  # what this reorders: opening it here opens it there, once for both
+    base: tuple[Share, str, Any] | None = None  # what this reorders or repeats: opening it here opens it there, once for both
 
     def __repr__(self) -> str:
         return f"Share(shape={self.shape}, scale={self.scale}, opened={self.opened is not None})"
@@ -92,7 +93,7 @@ class Share:
         moved = Share(masks.move(self.words, kind, arg), self.scale)
         if self.opened is not None:
             moved.opened = self.opened.moved(kind, arg)
-        elif kind in ("reshape", "transpose") and self._reordered() < NAME_DEPTH:
+        elif kind in REORDERS and self._reordered() < NAME_DEPTH:
             moved.base = (self, kind, arg)
         if self.bit is not None and kind == "reshape":
             moved.bit = self.bit

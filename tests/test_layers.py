@@ -13,7 +13,7 @@ MAPPED = {"mpc": "mpc", "mpc._native": "native", "mpc.parties": "parties", "mpc.
 LAYERS = (
     {"_native"},
     {"errors", "config"},
-    {"ring", "fixed_point", "prg", "masks", "report"},  # report: plain rows and lines, filled by the party
+    {"ring", "fixed_point", "prg", "windows", "masks", "report"},  # report: plain rows and lines, filled by the party
     {"sharing"},
     {"transport", "handshake"},
     {"exchange", "party", "preprocessing", "protocols", "functions"},
