@@ -1,4 +1,4 @@
-"""Functions of `mpc.nn`: activations, the linear map, losses.
+"""Losses.
 
 A loss is *lazy*: its gradient does not need its value, so the value is computed - and costs rounds - only when it is
 revealed or used in arithmetic other than sums and public multiples. All parties use it at the same point, or none does.
@@ -13,21 +13,9 @@ import numpy as np
 from mpc.autograd import Op, Variable
 from mpc.errors import ConfigError, NotSupported
 from mpc.ops.elementwise import mul, operand, product, same_shape, scaled
-from mpc.ops.nonlinear import relu, sigmoid, sigmoid_value
+from mpc.ops.nonlinear import sigmoid_value
 from mpc.ops.value import LazyValue, Operand, Value, add, from_public, total
 from mpc.tensor import SecretTensor
-
-__all__ = ["binary_cross_entropy_with_logits", "linear", "mse_loss", "relu", "sigmoid"]
-
-
-def linear(x: SecretTensor, weight: SecretTensor, bias: SecretTensor | None = None) -> SecretTensor:
-    """x @ weight.T + bias, x (..., in), weight (out, in), bias (out,). The result is truncated by its next user."""
-    rows = x if x.ndim <= 2 else x.reshape(-1, x.shape[-1])
-    out: SecretTensor = rows @ weight.T
-    if bias is not None:
-        out = out + bias
-    return out if x.ndim <= 2 else out.reshape(*x.shape[:-1], weight.shape[0])
-
 
 def _reduced(v: Operand, reduction: str) -> Value:
     assert isinstance(v, Value)

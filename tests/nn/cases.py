@@ -1,0 +1,59 @@
+"""One table of layers: the same expression makes the layer of torch and of `mpc.nn`."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+ULP = 2.0**-16
+
+
+@dataclass(frozen=True)
+class Case:
+    """``make(nn)`` with nn = torch.nn or mpc.nn; inputs of ``shape`` from ``low`` to ``high``.
+
+    ``ulps``: the largest error of the value in units of 2^-16; of gradients ``gradient_ulps`` (None: four times that).
+    """
+
+    name: str
+    make: Callable[..., Any]
+    shape: tuple[int, ...]
+    ulps: float
+    gradient_ulps: float | None = None
+    low: float = -2.0
+    high: float = 2.0
+
+    def input(self) -> np.ndarray:
+        """Distinct multiples of 2^-16 away from 0, where activations have an edge."""
+        x = np.random.default_rng(sum(map(ord, self.name))).uniform(self.low, self.high, self.shape)
+        return np.round(np.where(np.abs(x) < 0.01, 0.25, x) / ULP) * ULP
+
+    def seed(self, shape: tuple[int, ...]) -> np.ndarray:
+        """The weights of the loss: every element's gradient differs."""
+        return np.random.default_rng(7).integers(-8, 9, shape) / 8.0
+
+
+CASES = [
+    Case("Linear", lambda nn: nn.Linear(4, 3), (5, 4), 2),
+    Case("Linear batch", lambda nn: nn.Linear(4, 3, bias=False), (2, 5, 4), 2),
+    Case("Conv1d", lambda nn: nn.Conv1d(3, 4, 3), (2, 3, 9), 2),
+    Case("Conv1d one record", lambda nn: nn.Conv1d(3, 4, 3, padding=1), (3, 9), 2),
+    Case("Conv1d strided", lambda nn: nn.Conv1d(2, 4, 3, stride=2, padding=2, groups=2), (2, 2, 8), 2),
+    Case("Conv1d same", lambda nn: nn.Conv1d(2, 3, 4, padding="same", dilation=2, bias=False), (2, 2, 9), 2),
+    Case("Conv2d", lambda nn: nn.Conv2d(2, 3, 3), (2, 2, 6, 5), 2),
+    Case("Conv2d one record", lambda nn: nn.Conv2d(2, 3, 3), (2, 6, 5), 2),
+    Case("Conv2d padded", lambda nn: nn.Conv2d(2, 3, 3, padding=1, bias=False), (2, 2, 4, 5), 2),
+    Case("Conv2d kernel of one", lambda nn: nn.Conv2d(3, 2, 1), (2, 3, 4, 5), 2),
+    Case("Conv2d wide padding", lambda nn: nn.Conv2d(2, 3, 2, padding=2), (2, 2, 3, 4), 2),
+    Case("Conv2d oblong", lambda nn: nn.Conv2d(2, 3, (3, 2), padding=(2, 1)), (2, 2, 4, 5), 2),
+    Case("Conv2d same", lambda nn: nn.Conv2d(2, 3, (4, 3), padding="same"), (2, 2, 5, 6), 2),
+    Case("Conv2d valid", lambda nn: nn.Conv2d(2, 3, 3, padding="valid"), (2, 2, 5, 6), 2),
+    Case("Conv2d strided", lambda nn: nn.Conv2d(2, 3, 3, stride=2, padding=1), (2, 2, 7, 6), 2),
+    Case("Conv2d stride leaves a rest", lambda nn: nn.Conv2d(2, 3, 2, stride=(3, 4)), (2, 2, 7, 6), 2),
+    Case("Conv2d dilated", lambda nn: nn.Conv2d(2, 3, 3, dilation=(2, 1), padding=1), (2, 2, 6, 5), 2),
+    Case("Conv2d groups", lambda nn: nn.Conv2d(4, 6, 3, groups=2, padding=1), (2, 4, 4, 5), 2),
+    Case("Conv2d depthwise strided", lambda nn: nn.Conv2d(3, 6, 3, groups=3, stride=2), (2, 3, 5, 5), 2),
+    Case("Conv2d twice", lambda nn: nn.Sequential(nn.Conv2d(2, 3, 3), nn.ReLU(), nn.Conv2d(3, 2, 2)), (2, 2, 5, 6), 6, 32),
+]

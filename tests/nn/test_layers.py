@@ -1,0 +1,71 @@
+"""Every layer against torch, in value and gradient, under the plaintext twin and on shares."""
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpc
+from tests.nn.cases import CASES, ULP, Case
+
+torch = pytest.importorskip("torch", reason="torch (the extra 'torch') is the reference for layers")
+
+SETTINGS = [("clear", 2), ("additive", 2), ("additive", 3)]
+
+
+@cache
+def reference(case: Case) -> Any:
+    """(start, value, input's gradient, parameters' gradients, buffers afterwards) in torch's float64."""
+    torch.manual_seed(len(case.name))
+    module = case.make(torch.nn).double()
+    with torch.no_grad():
+        for tensor in module.state_dict().values():
+            if tensor.dtype.is_floating_point:
+                tensor.copy_(torch.round(tensor / ULP) * ULP)
+    start = {name: value.clone() for name, value in module.state_dict().items()}
+    x = torch.tensor(case.input(), requires_grad=True)
+    out = module(x)
+    (out * torch.tensor(case.seed(tuple(out.shape)))).sum().backward()
+    gradients = {name: p.grad.numpy() for name, p in module.named_parameters()}
+    return start, out.detach().numpy(), x.grad.numpy(), gradients, {n: b.numpy() for n, b in module.named_buffers()}
+
+
+def _on_secrets(case: Case) -> Any:
+    module = case.make(mpc.nn)
+    module.load_state_dict(reference(case)[0])
+    x = mpc.share(case.input(), owner=1, requires_grad=True)
+    out = module(x)
+    (out * case.seed(out.shape)).sum().backward()
+    gradients = {name: p.grad.reveal(reason="test") for name, p in module.named_parameters()}
+    return out.reveal(reason="test"), x.grad.reveal(reason="test"), gradients
+
+
+def _program() -> dict[str, Any]:
+    with mpc.session():
+        return {case.name: _on_secrets(case) for case in CASES}
+
+
+@cache
+def results(protocol: str, parties: int) -> list[dict[str, Any]]:
+    for case in CASES:
+        reference(case)  # torch is not asked from several threads at once
+    return mpc.local(_program, parties=parties, protocol=protocol, threads=True)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("protocol,parties", SETTINGS, ids=lambda v: str(v))
+def test_agrees_with_torch(protocol: str, parties: int, case: Case) -> None:
+    _, value, dx, gradients, _ = reference(case)
+    everywhere = results(protocol, parties)
+    got, got_dx, got_gradients = everywhere[0][case.name]
+    bound = case.ulps * ULP
+    np.testing.assert_allclose(got, value, atol=bound, rtol=0)
+    loose = 4 * bound if case.gradient_ulps is None else case.gradient_ulps * ULP
+    np.testing.assert_allclose(got_dx, dx, atol=loose, rtol=0)
+    assert got_gradients.keys() == gradients.keys()
+    for name, want in gradients.items():
+        np.testing.assert_allclose(got_gradients[name], want, atol=loose, rtol=0, err_msg=name)
+    for other in everywhere[1:]:
+        np.testing.assert_array_equal(other[case.name][0], got)
