@@ -17,6 +17,7 @@ from mpc.errors import (
 )
 from mpc.launch import local
 from mpc.report import Report
+from mpc.saving import load, save
 from mpc.session import manual_seed, session
 from mpc.sharing import reconstruct, secret_share
 from mpc.tensor import SecretTensor, cat, constant, no_grad, share, stack, where
@@ -42,12 +43,14 @@ __all__ = [
     "data",
     "errors",
     "linear_model",
+    "load",
     "local",
     "manual_seed",
     "nn",
     "no_grad",
     "optim",
     "reconstruct",
+    "save",
     "secret_share",
     "session",
     "share",

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Any
 
 from mpc.autograd import Variable
-from mpc.errors import ConfigError
+from mpc.errors import ConfigError, ShapeError
+from mpc.sharing import Share
 from mpc.tensor import SecretTensor
 
 
@@ -44,3 +46,32 @@ class Optimizer:
         for group in self.param_groups:
             for p in group["params"]:
                 p.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Options and state with parameters by position, as in torch; what is secret in it stays shares."""
+        place = {id(p): i for i, p in enumerate(self._parameters())}
+        return {
+            "param_groups": [{**group, "params": [place[id(p)] for p in group["params"]]} for group in self.param_groups],
+            "state": {place[key]: dict(state) for key, state in self.state.items()},
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take options and state from `state_dict`, all or nothing. Raises ConfigError, ShapeError where it does not fit."""
+        name, parameters = type(self).__name__, self._parameters()
+        have, want = state_dict.get("param_groups", ()), self.state_dict()["param_groups"]
+        for got, group in zip_longest(have, want, fillvalue={}):
+            if got.keys() != group.keys() or list(got["params"]) != group["params"]:
+                raise ConfigError(f"load_state_dict: got groups {have!r}; this {name} has {want!r}")
+        for i, entries in state_dict["state"].items():
+            if not 0 <= i < len(parameters):
+                raise ConfigError(f"load_state_dict: got state of parameter {i}; this {name} has {len(parameters)}")
+            for key, value in entries.items():
+                if isinstance(value, (Share, Variable)) and tuple(value.shape) != parameters[i].shape:
+                    raise ShapeError(f"load_state_dict: {key} of parameter {i} has shape {tuple(value.shape)}; "
+                                     f"want {tuple(parameters[i].shape)}")
+        for got, group in zip(have, self.param_groups, strict=True):
+            group.update({key: value for key, value in got.items() if key != "params"})
+        self.state = {id(parameters[i]): dict(entries) for i, entries in state_dict["state"].items()}
+
+    def _parameters(self) -> list[Any]:
+        return [p for group in self.param_groups for p in group["params"]]

@@ -37,6 +37,7 @@ class Kind(IntEnum):
     BROADCAST = 9  # plaintext words (the clear protocol)
     BARRIER = 10
     CLOSE = 11
+    SAVED = 12  # public words about files of shares
     PING = 254
     ABORT = 255
 
