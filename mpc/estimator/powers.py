@@ -1,0 +1,36 @@
+"""Secret powers of two: scales that nobody knows, found by comparisons; quotients by them."""
+from __future__ import annotations
+
+import numpy as np
+
+from mpc.ops.value import Value
+from mpc.sharing import Share
+from mpc.tensor import SecretTensor
+
+
+def power_of_two(t: SecretTensor, step: int, low: int, high: int) -> tuple[SecretTensor, SecretTensor]:
+    """(c, 1/c) with c = 2^-(k+1) where 2^(step k) <= t < 2^(step (k+1)), low <= k <= high; k = low - 1 below.
+
+    Both secret, c exact; c^step * t < 1. One comparison with all
+    bounds at once, of t as it is before any truncation.
+    """
+    party = t.party
+    f = party.frac_bits
+    share = t._value.absorbed()
+    exponents = np.arange(low, min(high, f - 1, 30 - f, (61 - share.scale) // step) + 1)
+    bounds = np.left_shift(np.uint64(1), np.maximum(step * exponents + share.scale, 0).astype(np.uint64))
+    party.note("powers", t._value.number, step, low, high)
+    against = Share(np.asarray(share.words[..., None] - party.protocol.public(bounds)), share.scale)
+    bits = 1 - SecretTensor(Value(party, party.protocol.negative(against)))
+    return 2.0**-low - bits @ np.ldexp(1.0, -exponents - 1), 2.0**low + bits @ np.ldexp(1.0, exponents)
+
+
+def quotient(x: SecretTensor, y: SecretTensor) -> SecretTensor:
+    """x / y for 2^-12 < y < 2^14: y is normalised to [1/2, 1), inverted by three Newton steps. Error about 2^-12."""
+    f = y.party.frac_bits
+    c, _ = power_of_two(y, 1, -min(12, 30 - f), min(13, 29 - f))
+    v = y * c
+    r = 2.9142 - 2 * v
+    for _ in range(3):
+        r = r * (2 - v * r)
+    return x * c * r
