@@ -5,7 +5,7 @@ Public linear maps of arrays, of ring words and of floats alike. `pad` and `unfo
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,17 +61,32 @@ def unfold(array: Array, window: Sequence[int]) -> Array:
     return np.lib.stride_tricks.as_strided(array, shape, strides, writeable=False)
 
 
+def sums(array: Array, window: Window) -> Array:
+    """The sum over every window: (..., H, W) to (..., rows, columns)."""
+    rows, columns = window.positions(*array.shape[-2:])
+    out = np.zeros((*array.shape[:-2], rows, columns), array.dtype)
+    for _, _, down, right in _places(window, rows, columns):
+        out += array[..., down, right]
+    return out
+
+
 def fold(array: Array, window: Window, height: int, width: int) -> Array:
     """The transpose of `unfold`: (..., rows, columns, h, w) added up at their places in (..., height, width)."""
     rows, columns = array.shape[-4:-2]
     out = np.zeros((*array.shape[:-4], height, width), array.dtype)
-    for i in range(window.height):
-        top = i * window.row_gap
-        down = slice(top, top + (rows - 1) * window.down + 1, window.down)
-        for j in range(window.width):
-            left = j * window.column_gap
-            out[..., down, slice(left, left + (columns - 1) * window.right + 1, window.right)] += array[..., i, j]
+    for i, j, down, right in _places(window, rows, columns):
+        out[..., down, right] += array[..., i, j]
     return out
+
+
+def _places(w: Window, rows: int, columns: int) -> Iterator[tuple[int, int, slice, slice]]:
+    """For every element of the window: where it comes to lie, in all windows at once."""
+    for i in range(w.height):
+        top = i * w.row_gap
+        for j in range(w.width):
+            left = j * w.column_gap
+            down = slice(top, top + (rows - 1) * w.down + 1, w.down)
+            yield i, j, down, slice(left, left + (columns - 1) * w.right + 1, w.right)
 
 
 def _integers(values: Any, count: int, least: int) -> bool:

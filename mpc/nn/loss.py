@@ -7,6 +7,8 @@ from mpc.nn import functional
 from mpc.nn.module import Module
 from mpc.tensor import SecretTensor
 
+__all__ = ["BCEWithLogitsLoss", "MSELoss"]
+
 
 class _Loss(Module):
     def __init__(self, reduction: str = "mean") -> None:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from mpc.autograd import Op, Variable
 from mpc.errors import ConfigError, ShapeError
-from mpc.nn.functional.windowed import Padding, as_given, check_fits, folded, moved, sizes, two_axes, window_of
+from mpc.nn.functional.windowed import Padding, as_given, check_fits, folded, inside, moved, sizes, two_axes, window_of
 from mpc.ops.elementwise import operand
 from mpc.ops.linalg import product
 from mpc.ops.value import Operand, Value
@@ -83,10 +81,7 @@ def _gradient_x(g: Any, _: Any, x: Any, w: Any, window: Window, padding: Padding
     parts = moved(parts, "reshape", (n, c, tall, wide, rows, columns))
     parts = moved(parts, "transpose", (0, 1, 4, 5, 2, 3))
     whole = folded(parts, window, above + height + below, left + width + right)
-    if not any(padding):
-        return whole
-    inside = [["ellipsis"], ["slice", above, above + height, None], ["slice", left, left + width, None]]
-    return moved(whole, "index", inside)
+    return inside(whole, padding, x.shape)
 
 
 _TURNED = [["ellipsis"], ["slice", None, None, -1], ["slice", None, None, -1]]

@@ -17,6 +17,7 @@ from mpc.ops.nonlinear import sigmoid_value
 from mpc.ops.value import LazyValue, Operand, Value, add, from_public, total
 from mpc.tensor import SecretTensor
 
+
 def _reduced(v: Operand, reduction: str) -> Value:
     assert isinstance(v, Value)
     if reduction == "none":

@@ -27,6 +27,15 @@ def folded(v: Operand, window: Window, height: int, width: int) -> Operand:
     return windows.fold(np.asarray(v), window, height, width)
 
 
+def inside(v: Operand, padding: Padding, shape: tuple[int, ...]) -> Operand:
+    """Without the padding."""
+    if not any(padding):
+        return v
+    (above, _, left, _), (height, width) = padding, shape[-2:]
+    index = [["ellipsis"], ["slice", above, above + height, None], ["slice", left, left + width, None]]
+    return moved(v, "index", index)
+
+
 def sizes(value: Any, count: int, what: str, least: int = 1) -> tuple[int, ...]:
     """One integer for every axis, or one per axis. Raises ConfigError."""
     listed = tuple(value) if isinstance(value, (tuple, list)) else (value,) * count
