@@ -19,6 +19,7 @@ from mpc.ops.value import Operand, Value, add, from_public, structure, unbroadca
 
 if TYPE_CHECKING:
     from mpc.party import Party
+    from mpc.report import Account
     from mpc.tensor import SecretTensor
 
 _RECORDING: ContextVar[bool] = ContextVar("mpc_recording", default=True)
@@ -81,10 +82,11 @@ class Variable:
 class Node:
     """One recorded operation: what is needed to compute its inputs' gradients."""
 
-    __slots__ = ("args", "op", "saved", "values")
+    __slots__ = ("account", "args", "op", "saved", "values")
 
-    def __init__(self, op: Op, args: tuple[Any, ...], values: Sequence[Any], saved: Any) -> None:
+    def __init__(self, op: Op, args: tuple[Any, ...], values: Sequence[Any], saved: Any, account: Account) -> None:
         self.op = op
+        self.account = account  # where its costs went: its gradient's go beside them
         self.args = args
         self.values = values
         self.saved = saved
@@ -116,7 +118,8 @@ class Op:
                 wanted = wanted or arg.requires_grad
             else:
                 values.append(arg)
-        _party_of(values).note(self.name, *map(structure, values))
+        party = _party_of(values)
+        party.note(self.name, *map(structure, values))
         value = self.forward(*values)
         saved = None
         if type(value) is tuple:
@@ -124,7 +127,7 @@ class Op:
         out = Variable.result(value)
         if wanted and _RECORDING.get():
             out.requires_grad = True
-            out._node = Node(self, args, values, saved)
+            out._node = Node(self, args, values, saved, party.books.account)
         return out
 
     def gradient(self, i: int, g: Operand, saved: Any, values: Sequence[Any]) -> Operand | None:
@@ -160,7 +163,7 @@ def backward(root: Variable, gradient: Operand | None = None) -> None:
     if got != shape:
         raise ShapeError(f"backward() with a gradient of shape {got} for a tensor of shape {shape}")
     pending: dict[int, Operand] = {id(root): gradient}
-    with root._value.party.scope("backward"):
+    with root._value.party.backward_scope() as scope:
         for tensor in _order(root):
             g = pending.pop(id(tensor), None)
             if g is None:
@@ -169,6 +172,7 @@ def backward(root: Variable, gradient: Operand | None = None) -> None:
             if node is None:
                 _accumulate(tensor, g)
                 continue
+            scope.at(node.account)
             for i, arg in enumerate(node.args):
                 if isinstance(arg, Variable) and arg.requires_grad:
                     part = node.op.gradient(i, g, node.saved, node.values)

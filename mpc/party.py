@@ -1,4 +1,4 @@
-"""Party: one rank's place in a session - links, streams, preprocessing, the transcript, the cost rows and the ledger.
+"""Party: one rank's place in a session - links, streams, preprocessing, the transcript, the books and the ledger.
 
 Kernels go through it for everything that leaves the process. `reveal` is the only way an unmasked value is opened, and
 it writes the ledger.
@@ -26,7 +26,7 @@ from mpc.exchange import Pending, describe, echo_of
 from mpc.fixed_point import Floats, Words
 from mpc.handshake import Agreement
 from mpc.masks import Mask, Shape
-from mpc.report import FINISHED, LedgerLine, Report, Row, Scope
+from mpc.report import FINISHED, Backward, Books, LedgerLine, Report, Scope, where
 from mpc.sharing import Share
 from mpc.transport import frames
 from mpc.transport.base import Frame, Transport
@@ -37,6 +37,16 @@ if TYPE_CHECKING:
     from mpc.protocols.base import Protocol
 
 _CURRENT: ContextVar[Party | None] = ContextVar("mpc_party", default=None)
+
+
+class Tally:
+    """Rounds, payload bytes sent to others and payload bytes from the dealer: in the units in which kernels declare
+    their costs. What the sockets saw is in the report."""
+
+    __slots__ = ("bytes_sent", "offline_bytes", "rounds")
+
+    def __init__(self) -> None:
+        self.rounds = self.bytes_sent = self.offline_bytes = 0
 
 
 def current() -> Party:
@@ -61,10 +71,10 @@ class Party:
         self.frac_bits = config.frac_bits
         self.peers = [p for p in range(self.world_size) if p != self.rank]
         self.first = self.rank == 0
-        self.ledger: list[LedgerLine] = []
-        self.rows: dict[str, Row] = {}
-        self.total = Row("")
-        self.row = self.total
+        self.books = Books(self.world_size, self.rank, config.protocol, config.frac_bits)
+        self.ledger = self.books.ledger
+        self.total = Tally()
+        self._note_handshake()
         self.outstanding: deque[Pending] = deque()
         self._op = 0
         self._values = 0
@@ -72,7 +82,6 @@ class Party:
         self._revealing = 0
         self._pid = os.getpid()
         self._thread = threading.get_ident()
-        self._started = perf_counter()
         self._failed = False
         self.closed = False
         shared = agreement.secrets
@@ -116,9 +125,29 @@ class Party:
             size *= dim
         return prg.words(self.dealt, mask.op, mask.tensor, size).reshape(mask.shape)
 
-    def scope(self, label: str) -> Scope:
-        """Context manager: attribute what happens inside to ``label`` in the report."""
-        return Scope(self, label)
+    # --- the books
+    def scope(self, label: str, layer: bool = False) -> Scope:
+        """Context manager: attribute what happens inside to ``label`` in the report. ``layer``: it is a module's name."""
+        return Scope(self.books, label, layer)
+
+    def backward_scope(self) -> Backward:
+        """Context manager: what happens inside is a backward pass; its `at` says through which layer."""
+        return Backward(self.books)
+
+    def log(self, name: str, value: Any, step: float | None = None) -> None:
+        """Note a PUBLIC number for a curve of the report (`Report.to_html`): accuracy, learning rate, a revealed loss.
+
+        Stays at this party; sends and reveals nothing. ``step``: where on the curve, counted from 1 by default. A single
+        number that is revealed to this party with a reason containing "loss" is noted by itself, under its reason
+        without numbers ("loss of epoch 3" continues "loss of epoch 2"). Raises NotSupported for secret tensors.
+        """
+        self.books.log(name, value, step)
+
+    def _note_handshake(self) -> None:
+        """The frames before there was a Party."""
+        row = self.books.root.row
+        row.bytes_sent = sum(self.transport.meter.bytes_sent.get(p, 0) for p in self.peers)
+        row.offline_bytes = self.transport.meter.bytes_received.get(self.world_size, 0)
 
     # --- exchanges between parties
     def post(self, kind: Kind, op: int, frame: Words, shape: Shape, beside: bool = False) -> Pending:
@@ -137,6 +166,8 @@ class Party:
         """Send one frame. A peer that has gone may have said why: its abort is raised rather than its absence."""
         try:
             self.transport.send(peer, frame)
+            if peer != self.world_size:
+                self.books.account.row.bytes_sent += len(frame) if isinstance(frame, bytes) else frame.nbytes
         except PartyLost:
             while True:
                 data = self.transport.recv(peer, 0)  # raises PartyLost once nothing is left to read
@@ -144,24 +175,25 @@ class Party:
                     raise echo_of(data, self.transport) from None
 
     def _count(self, rounds: int, nbytes: int, receivers: int) -> None:
-        self.row.rounds += rounds
-        self.row.bytes_sent += nbytes * receivers
-        if self.row is not self.total:
-            self.total.rounds += rounds
-            self.total.bytes_sent += nbytes * receivers
+        self.books.account.row.rounds += rounds
+        self.total.rounds += rounds
+        self.total.bytes_sent += nbytes * receivers
 
-    def count_offline(self, nbytes: int) -> None:
-        """Bytes that came from the dealer."""
-        self.row.offline_bytes += nbytes
-        if self.row is not self.total:
-            self.total.offline_bytes += nbytes
+    def count_offline(self, nbytes: int, seconds: float) -> None:
+        """One frame from the dealer, with its header, and how long this party waited for it."""
+        row = self.books.account.row
+        row.offline_bytes += nbytes
+        row.dealer_wait += seconds
+        self.total.offline_bytes += nbytes - HEADER_BYTES
 
     def receive(self, peer: int, want: bytes, size: int) -> Frame:
         """The next frame of ``peer``, whose header must equal ``want`` and whose length ``size`` bytes."""
+        started = perf_counter()
         try:
             data = self.transport.recv(peer, self.config.deadline, size)
         except PartyLost as error:
             raise type(error)(f"{error} (party {self.rank} waits at operation {self._op}, {self._where()})") from None
+        self.books.account.row.peer_wait += perf_counter() - started
         if data[:HEADER_BYTES] != want or len(data) != size:
             self.refuse(peer, data, frames.unpack_header(want))
         return data
@@ -184,7 +216,7 @@ class Party:
         )
 
     def _where(self) -> str:
-        return self.row.label or "top level"
+        return where(self.books.account.row)
 
     def sync(self, kind: Kind, *structure: object) -> None:
         """A header-only exchange: returns when every party is at the same point of the same program."""
@@ -197,16 +229,19 @@ class Party:
 
     def from_owner(self, owner: int, frame: Words | None, shape: Shape, op: int, kind: Kind) -> tuple[Shape, Words]:
         """One frame from its owner to all others; its shape is news to them. Returns (shape, payload)."""
+        self._count(1, 0, 0)
         if self.rank == owner:
             assert frame is not None
             frames.seal(frame, frames.pack(kind, op, frame.nbytes - HEADER_BYTES, self._transcript.digest(), shape))
             for peer in self.peers:
                 self.send(peer, frame)
             return shape, frame[HEADER_WORDS:]
+        started = perf_counter()
         try:
             data = self.transport.recv(owner, self.config.deadline)
         except PartyLost as error:
             raise type(error)(f"{error} (party {self.rank} waits for its input, operation {op})") from None
+        self.books.account.row.peer_wait += perf_counter() - started
         got = frames.unpack(data)
         if (got.kind, got.op, got.transcript) != (kind, op, self._transcript.digest()):
             self.refuse(owner, data, frames.Header(kind, op, got.nbytes, self._transcript.digest(), got.shape, 0))
@@ -265,7 +300,8 @@ class Party:
         with self.scope("reveal"):
             self.sync(Kind.REVEAL_CHECK, "reveal", x.shape, x.scale, receivers, reason)
             op = self.next_op()
-            self.ledger.append(LedgerLine(op, site, x.shape, receivers, reason))
+            line = LedgerLine(op, site, x.shape, receivers, reason)
+            self.ledger.append(line)
             self._revealing = op
             words = self.protocol.reveal(x, op, receivers)
         if words is None:
@@ -278,7 +314,9 @@ class Party:
                     raise
                 # stopping here would tell the others something of a value that is not theirs
                 warnings.warn(str(error), RuntimeWarning, stacklevel=depth + 1)
-        return fixed_point.decode(words, x.scale)
+        value = fixed_point.decode(words, x.scale)
+        self.books.revealed(line, value)
+        return value
 
     def send_shares(self, op: int, words: Words, receivers: Sequence[int]) -> Words | None:
         """Send re-randomised shares to the receivers and return their sum there. For `Protocol.reveal` only."""
@@ -298,15 +336,9 @@ class Party:
 
     # --- the end
     def report(self) -> Report:
-        """Costs by label and the ledger of everything revealed so far; what no label covers is the row "session"."""
-        rows = list(self.rows.values())
-        rest = Row("session", 1)
-        for field in ("rounds", "bytes_sent", "offline_bytes"):
-            setattr(rest, field, getattr(self.total, field) - sum(getattr(row, field) for row in rows))
-        return Report(
-            self.world_size, self.rank, self.protocol.name, [*rows, rest], list(self.ledger),
-            perf_counter() - self._started,
-        )
+        """Costs by operation and by layer, predictions for other networks, the curves, and the ledger of everything
+        revealed so far. What no scope covers is the row "program"."""
+        return self.books.report()
 
     def abort(self, error: BaseException) -> None:
         """Tell every peer that this party stops, by error type, rank and operation only."""
@@ -328,7 +360,7 @@ class Party:
         """End the session: agree that the program is over, release the links."""
         self.sync(Kind.CLOSE)
         if self.config.needs_dealer:
-            self.transport.send(self.world_size, frames.pack(Kind.CLOSE, self._op, 0, bytes(16)))
+            self.send(self.world_size, frames.pack(Kind.CLOSE, self._op, 0, bytes(16)))
         self.closed = True
         self.transport.close()
         finished = FINISHED.get()

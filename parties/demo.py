@@ -184,7 +184,7 @@ def show(title: str, outcomes: list[Outcome], wall: float, plain: tuple[int, int
         table.add_column(head, justify="left" if k == 0 else "right")
     for name in outcomes[0].costs:
         took, rounds, sent, dealt = zip(*(o.costs[name] for o in outcomes), strict=True)
-        table.add_row(name, f"{max(took):.2f}", f"{max(rounds)}", amount(sum(sent)), amount(sum(dealt)))
+        table.add_row(name, f"{max(took):.2f}", f"{max(rounds)}", amount(sum(sent)), amount(max(dealt)))
     table.add_section()
     table.add_row("all, with starting up", f"{wall:.2f}", "", "", "")
     table.add_row("trained in plaintext", f"{seconds:.2f}", "", "", "")

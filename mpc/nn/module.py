@@ -84,7 +84,7 @@ class Module:
         raise NotSupported(f"{type(self).__name__} defines no forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with party.current().scope(self._label):
+        with party.current().scope(self._label, layer=True):
             return self.forward(*args, **kwargs)
 
     # --- what is inside

@@ -10,6 +10,7 @@ import math
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
+from time import perf_counter
 
 import msgspec
 import numpy as np
@@ -70,6 +71,8 @@ class DealerClient:
         """Send one request; its operation numbers must be new and rising."""
         layouts = [c.parts() for c in correlations]
         answers = [_Answer(self, layout) for layout in layouts]
+        row = self.party.books.account.row
+        row.requests += 1
         if self.receiver:
             party = self.party
             body = _ENCODER.encode(correlations)
@@ -78,6 +81,10 @@ class DealerClient:
             party.send(party.world_size, header + body)
             for number, frame in enumerate(_frame_sizes(layouts)):
                 self._expected.append((op, number, [(answers[i], k, words) for i, k, words in frame]))
+        else:  # this party knows from the same structure what the receiver gets
+            row.offline_bytes += sum(
+                HEADER_BYTES + 8 * sum(words for _, _, words in frame) for frame in _frame_sizes(layouts)
+            )
         return answers
 
     def take(self, answer: _Answer, k: int) -> Words:
@@ -95,7 +102,9 @@ class DealerClient:
 
     def _receive(self, op: int, number: int, words: int) -> Words:
         party = self.party
+        started = perf_counter()
         data = party.transport.recv(party.world_size, party.config.deadline * PATIENCE, words * 8)
+        waited = perf_counter() - started
         got = frames.unpack(data)
         if got.kind == Kind.ABORT:
             raise echo_of(data, party.transport)
@@ -104,7 +113,7 @@ class DealerClient:
                 f"the dealer sent {frames.kind_name(got.kind)} {got.op}.{got.flags} of {got.nbytes} bytes; "
                 f"want correction {op}.{number} of {words * 8} bytes"
             )
-        party.count_offline(got.nbytes)
+        party.count_offline(len(data), waited)
         payload = frames.payload(data)
         return payload if payload.flags.writeable else payload.copy()
 

@@ -124,7 +124,7 @@ def test_flatten_and_costs_by_layer() -> None:
         with mpc.session() as s:
             net = nn.Sequential(nn.Flatten(), nn.Linear(6, 2), nn.ReLU())
             assert net(mpc.share(np.ones((5, 2, 3)), 0)).shape == (5, 2)
-            return {row.label: row.calls for row in s.rows.values()}
+            return {row.label: row.calls for row in s.report().rows}
 
     labels = run(program)
     assert labels["Sequential/1:Linear"] == 1 and labels["Sequential/2:ReLU"] == 1

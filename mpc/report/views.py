@@ -1,0 +1,174 @@
+"""The same rows seen by operation and by layer, and as tables of text."""
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from mpc.report.network import LAN, WAN, predict
+from mpc.report.rows import PROGRAM, Headroom, LedgerLine, Row, without_numbers
+
+if TYPE_CHECKING:
+    from mpc.report.report import Report
+
+LOCAL = "local arithmetic"  # of layers: sums, reshapes, products with public numbers, Python
+OUTSIDE = "outside layers"
+
+
+def by_operation(rows: Iterable[Row]) -> list[Row]:
+    """Rows added up by operation; the slowest first."""
+    out: dict[str, Row] = {}
+    for row in rows:
+        name = row.operation or (PROGRAM if row.label == PROGRAM else LOCAL)
+        out.setdefault(name, Row(name, name)).add(row)
+    return sorted(out.values(), key=lambda row: -row.seconds)
+
+
+def by_layer(rows: Iterable[Row]) -> list[Row]:
+    """Rows added up by layer and pass: calls are those of the layer itself. What is in no layer goes by its outermost
+    scope (share, reveal, an optimiser's name, a phase of the program)."""
+    out: dict[tuple[str, bool], Row] = {}
+    rows = list(rows)
+    phases = {"share", "reveal", *(row.label.split("/")[0] for row in rows if "/" in row.label)}
+    for row in rows:
+        name = layer_of(row)
+        if not row.layer and name not in phases:
+            name = OUTSIDE  # a kernel that stands alone
+        sum_ = out.setdefault((name, row.backward), Row(name, "", row.layer, row.backward))
+        calls = sum_.calls
+        sum_.add(row)
+        sum_.calls = max(calls, row.calls)
+    return list(out.values())
+
+
+def layer_of(row: Row | Headroom) -> str:
+    """The layer by path, or the outermost scope."""
+    first = row.label.split("/")[0]
+    return row.layer or (OUTSIDE if first in (PROGRAM, "backward") else first)
+
+
+def headroom_by(headroom: Sequence[Headroom], by: Literal["operation", "layer"]) -> list[Headroom]:
+    """The worst of each operation, or of each layer and pass."""
+    out: dict[object, Headroom] = {}
+    for row in sorted(headroom, key=lambda h: h.bits_left):
+        out.setdefault(operation_of(row) if by == "operation" else (layer_of(row), row.backward), row)
+    return list(out.values())
+
+
+def operation_of(row: Headroom) -> str:
+    """The operation, or what was computed outside of one."""
+    return row.operation or row.what
+
+
+# --- tables
+class Table(NamedTuple):
+    """Lines of text under a head; the first ``left`` columns are names, the others numbers."""
+
+    title: str
+    head: tuple[str, ...]
+    lines: list[tuple[str, ...]]
+    total: tuple[str, ...] | None = None
+    left: int = 1
+    note: str = ""
+
+
+COSTS = ("calls", "rounds", "sent", "from dealer", "computing", "peers", "dealer", "LAN", "WAN")
+
+
+def cost_tables(report: Report) -> list[Table]:
+    """By layer, by operation."""
+    last = ("total", *costs(report.total))
+    layers = [(row.label, "backward" if row.backward else "forward", *costs(row)) for row in report.by_layer()]
+    operations = [(row.label, *costs(row)) for row in report.by_operation()]
+    return [
+        Table("By layer", ("layer", "pass", *COSTS), layers, ("total", "", *last[1:]), 2),
+        Table("By operation", ("operation", *COSTS), operations, last),
+    ]
+
+
+def costs(row: Row) -> tuple[str, ...]:
+    """The cells of `COSTS`."""
+    return (
+        f"{row.calls}" if row.label != "total" else "",
+        f"{row.rounds}",
+        amount(row.bytes_sent),
+        amount(row.offline_bytes),
+        duration(row.compute),
+        duration(row.peer_wait),
+        duration(row.dealer_wait),
+        duration(predict(row, LAN).online),
+        duration(predict(row, WAN).online),
+    )
+
+
+def headroom_tables(report: Report) -> list[Table]:
+    """By layer, by operation: the worst first. Empty but under protocol="clear"."""
+    if not report.headroom:
+        return []
+    head = ("largest", "limit", "bits left", "note")
+
+    def cells(row: Headroom) -> tuple[str, ...]:
+        left = "all zero" if row.worst == 0.0 else f"{row.bits_left:.1f}"
+        return f"{row.largest:.4g}", f"{row.limit:.4g}", left, row.warning
+
+    layers = [
+        (layer_of(row), "backward" if row.backward else "forward", operation_of(row), *cells(row))
+        for row in report.headroom_by_layer()
+    ]
+    operations = [(operation_of(row), layer_of(row), *cells(row)) for row in report.headroom_by_operation()]
+    flagged = [
+        (layer_of(row), "backward" if row.backward else "forward", operation_of(row), *cells(row))
+        for row in report.headroom
+        if row.warning
+    ]
+    tables = [
+        Table("Headroom by layer (the closest to its limit first)", ("layer", "pass", "operation", *head), layers, None, 3),
+        Table("Headroom by operation", ("operation", "in", *head), operations, None, 2),
+    ]
+    if flagged:
+        tables.insert(0, Table("Headroom: look at these", ("layer", "pass", "operation", *head), flagged, None, 3))
+    return tables
+
+
+def ledger_lines(ledger: Sequence[LedgerLine], world_size: int) -> list[tuple[str, str, str, str, int]]:
+    """(where, shape, to, reason, how often): one line per call site, shape, recipients and reason; of reasons that
+    differ in their numbers only, the first and the last."""
+    reasons: dict[tuple[str, str, str, str], list[str]] = {}
+    for line in ledger:
+        everybody = len(line.recipients) == world_size
+        who = "everybody" if everybody else "party " + ", ".join(str(r) for r in line.recipients)
+        shape = "x".join(str(n) for n in line.shape) or "one number"
+        reason = line.reason or "(no reason given)"
+        reasons.setdefault((line.site, shape, who, without_numbers(reason)), []).append(reason)
+    return [
+        (*key[:3], all_[0] if all_[0] == all_[-1] else f"{all_[0]} ... {all_[-1]}", len(all_))
+        for key, all_ in reasons.items()
+    ]
+
+
+# --- numbers for people
+def amount(nbytes: float) -> str:
+    """Bytes for people: three digits and a decimal unit."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if nbytes < 999.5 or unit == "GB":
+            break
+        nbytes /= 1000
+    return f"{nbytes:.0f} {unit}" if unit == "B" or nbytes >= 99.95 else f"{nbytes:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: three digits and a unit; "-" for none."""
+    if seconds < 0.5e-6:
+        return "-"
+    if seconds >= 120:
+        return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    for scale, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
+        if seconds >= 0.9995 * scale:
+            break
+    value = seconds / scale
+    return f"{value:.2f} {unit}" if value < 9.995 else f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
+
+
+def network_name(name: str, bandwidth: float, round_trip: float) -> str:
+    """As in "LAN (1 Gbit/s, 0.5 ms)"."""
+    rate = f"{bandwidth / 1e9:g} Gbit/s" if bandwidth >= 1e9 else f"{bandwidth / 1e6:g} Mbit/s"
+    return f"{name} ({rate}, {round_trip * 1e3:g} ms round trip)"
