@@ -14,6 +14,7 @@ SAYS = {
     "average.py": r"average 3300\.00, 2 of 5 above it",
     "linear.py": r"R\^2 on the other patients: 0\.99",
     "notebook.py": r"every party learns \[0\.99\d*, 0\.99\d*\]",
+    "resume.py": r"starting at step 0\nstarting at step 10\ndone after step 24: accuracy (0\.9\d|1\.00)",
     "train.py": r"test accuracy 0\.[89]\d\n(.*\n)*.*predictions for party 1's customers",
 }
 

@@ -16,7 +16,7 @@ import mpc
 from mpc.errors import ConfigError, IntegrityError
 from mpc.saving import agreement, files
 from mpc.saving.agreement import Record, Status, choose, last_common
-from tests.saving.test_checkpoint import at, failures, run
+from tests.saving.programs import at, failures, run
 
 A, B, C = (Record(Status.FINE, bytes([k]) * 16, k, bytes(16)) for k in (1, 2, 3))
 GONE, BAD = Record(Status.MISSING), Record(Status.DAMAGED)
