@@ -101,7 +101,18 @@ def move(array: Words, kind: str, arg: Any) -> Words:
         return windows.pad(array, arg)
     if kind == "unfold":
         return windows.unfold(array, arg)
-    raise CorruptFrame(f"mask moved by {kind!r}; want reshape, transpose, index, broadcast, scale, pad or unfold")
+    if kind == "pairs":
+        return _pairs(array)
+    raise CorruptFrame(f"mask moved by {kind!r}; want reshape, transpose, index, broadcast, scale, pad, unfold or pairs")
+
+
+def _pairs(array: Words) -> Words:
+    """array[i] - array[j] for all i < j along the first axis, in the order (0, 1), (0, 2), ..., (1, 2), ..."""
+    columns = array.shape[0] if array.ndim else 0
+    if columns > 16:
+        raise CorruptFrame(f"pairs of {columns} columns; want at most 16")
+    first, second = np.triu_indices(columns, 1)
+    return np.subtract(array[first], array[second])
 
 
 def broadcast(name: Name, shape: Shape, own: Shape) -> Name:

@@ -82,6 +82,7 @@ PLANES = {  # planes of each bit-sliced tensor (section 6): tables, lookups, ope
     "equal2_monomials": 11,
 }
 
+_GROUP = 64
 _PARALLEL_MACS = 1 << 22  # below about half a millisecond a second thread costs more than it gives
 _threads = 1
 _pool: ThreadPoolExecutor | None = None
@@ -90,6 +91,14 @@ _pool: ThreadPoolExecutor | None = None
 def planes_words(n: int) -> int:
     """W: the 64-bit words of one plane over n lanes."""
     return (n + 63) // 64
+
+
+def group_planes(planes):
+    """Planes [P, W] in the layout of a bit-sliced tensor: groups of at most 64 words, each with its planes in order."""
+    width = planes.shape[1]
+    if width <= _GROUP:
+        return planes.reshape(-1)
+    return np.concatenate([planes[:, at : at + _GROUP].ravel() for at in range(0, width, _GROUP)])
 
 
 def set_threads(count: int) -> None:

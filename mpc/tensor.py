@@ -11,7 +11,7 @@ from mpc.autograd import Variable
 from mpc.errors import NotSupported
 from mpc.fixed_point import Floats
 from mpc.masks import Shape
-from mpc.ops import elementwise, linalg, movement, nonlinear, reduce
+from mpc.ops import activations, elementwise, linalg, movement, nonlinear, order, powers, reduce
 from mpc.ops.value import Value, from_public, public
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ _INSTEAD = {
     "masked_fill": "use where(mask, value, x)",
     "masked_select": "the number of selected values would be public: multiply by the mask or use where()",
     "var": "use ((x - x.mean(0)) ** 2).mean(0)",
-    "sign": "use (x > 0) - (x < 0)",
-    "maximum": "use where(x > y, x, y)",
-    "minimum": "use where(x < y, x, y)",
     "swapaxes": "use transpose(dim0, dim1)",
 }
 
@@ -62,10 +59,11 @@ class SecretTensor(Variable):
     __sub__ = sub = elementwise.minus
     __rsub__ = elementwise.rminus
     __mul__ = __rmul__ = mul = elementwise.multiply
-    __truediv__ = div = elementwise.divide
-    __rtruediv__ = elementwise.rdivide
+    __truediv__ = div = powers.divide
+    __rtruediv__ = powers.rdivide
     __neg__ = neg = elementwise.negate
-    __pow__ = pow = elementwise.power
+    __pow__ = pow = powers.power
+    __mod__ = remainder = order.modulo
     __lt__ = lt = elementwise.less
     __le__ = le = elementwise.less_equal
     __gt__ = gt = elementwise.greater
@@ -99,7 +97,31 @@ class SecretTensor(Variable):
     t = movement.reversed_axes
     # --- nonlinear
     relu = nonlinear.relu
-    sigmoid = nonlinear.sigmoid
+    sigmoid = activations.sigmoid
+    tanh = activations.tanh
+    erf = activations.erf
+    gelu = activations.gelu
+    softmax = activations.softmax
+    log_softmax = activations.log_softmax
+    exp = powers.exp
+    log = powers.log
+    sqrt = powers.sqrt
+    rsqrt = powers.rsqrt
+    reciprocal = powers.reciprocal
+    # --- order
+    max = order.max_
+    min = order.min_
+    amax = order.amax
+    amin = order.amin
+    argmax = order.argmax
+    argmin = order.argmin
+    maximum = order.maximum
+    minimum = order.minimum
+    sort = order.sort
+    topk = order.topk
+    median = order.median
+    sign = order.sign
+    floor = order.floor
     __abs__ = abs = nonlinear.absolute
     clip = clamp = nonlinear.clip
 

@@ -117,44 +117,9 @@ def negate(x: SecretTensor) -> SecretTensor:
     return SCALE(x, -1.0)
 
 
-def divide(x: SecretTensor, other: Any) -> SecretTensor:
-    """x / other for a public number (free) or array (local). Powers of two are exact; the relative error of other
-    reciprocals is 2^-12 at most. Raises NotSupported for a secret divisor."""
-    other = operand(x, other)
-    if isinstance(other, Variable):
-        raise NotSupported("division by a secret tensor is not supported; divide by public numbers or arrays")
-    if not np.all(other):
-        raise ZeroDivisionError("division of a secret tensor by a public zero")
-    inverse = 1.0 / other
-    return SCALE(x, inverse) if isinstance(other, float) else MUL(x, inverse)
-
-
-def rdivide(x: SecretTensor, other: Any) -> SecretTensor:
-    """Refused: a secret divisor."""
-    raise NotSupported("division by a secret tensor is not supported; divide by public numbers or arrays")
-
-
 def square(x: SecretTensor) -> SecretTensor:
     """x * x with a single mask: cheaper than the product of two tensors."""
     return SQUARE(x)
-
-
-def power(x: SecretTensor, exponent: Any) -> SecretTensor:
-    """x ** n for a public integer n >= 0, by repeated squaring. Raises NotSupported for anything else."""
-    if isinstance(exponent, Variable) or int(exponent) != exponent or exponent < 0:
-        raise NotSupported(f"exponent {exponent!r}; want a public integer of at least 0")
-    n = int(exponent)
-    if n == 0:
-        return plus(SCALE(x, 0.0), 1.0)
-    out: SecretTensor | None = None
-    base = x
-    while True:
-        if n & 1:
-            out = base if out is None else MUL(out, base)
-        n >>= 1
-        if not n:
-            return out  # type: ignore[return-value]
-        base = SQUARE(base)
 
 
 def _difference(name: str, x: SecretTensor, other: Any) -> Share:

@@ -1,4 +1,4 @@
-"""ReLU, sigmoid and what is built from ReLU."""
+"""ReLU and what is built from it."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -9,8 +9,7 @@ from mpc.autograd import Op, Variable
 from mpc.errors import NotSupported
 from mpc.ops.elementwise import SCALE, minus, mul, plus, product
 from mpc.ops.movement import stack
-from mpc.ops.value import Operand, Value, add, public
-from mpc.sharing import Share
+from mpc.ops.value import Value, public
 
 if TYPE_CHECKING:
     from mpc.tensor import SecretTensor
@@ -22,38 +21,12 @@ def _relu(x: Value) -> tuple[Value, Value]:
     return Value(x.party, out), Value(x.party, bit)
 
 
-def sigmoid_value(x: Value) -> Value:
-    """1 / (1 + exp(-x)), straight from a pending product."""
-    share = x.absorbed()
-    if share.scale > 2 * x.party.frac_bits:
-        share = x.settled()
-    return Value(x.party, x.party.protocol.sigmoid(share, x.party.frac_bits))
-
-
-def _sigmoid(x: Value) -> tuple[Value, Value]:
-    out = sigmoid_value(x)
-    return out, out
-
-
-def _sigmoid_gradient(g: Operand, y: Value, x: Value) -> Operand:
-    """g * (y - y^2)"""
-    share: Share = y.settled()
-    slope = add(y, Value(y.party, y.party.protocol.square(share)), -1)
-    return mul(g, slope, False)
-
-
 RELU = Op("relu", _relu, (lambda g, bit, x: product(bit, g, False) if isinstance(g, Value) else mul(g, bit),))
-SIGMOID = Op("sigmoid", _sigmoid, (_sigmoid_gradient,))
 
 
 def relu(x: SecretTensor) -> SecretTensor:
     """max(x, 0). One kernel with the truncation of x where one is due. The gradient at 0 is 1 and costs one opening."""
     return RELU(x)
-
-
-def sigmoid(x: SecretTensor) -> SecretTensor:
-    """1 / (1 + exp(-x)) from any scale. Error and range: the protocol's `sigmoid` kernel."""
-    return SIGMOID(x)
 
 
 def absolute(x: SecretTensor) -> SecretTensor:

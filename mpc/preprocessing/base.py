@@ -28,9 +28,14 @@ MASK, PRODUCT, LOW, TOP, BIT = 0, 1, 2, 3, 4  # BIT: XOR planes of the dealt bit
 TABLES, MASKS_1, MONOMIALS_1, MASKS_2, MONOMIALS_2 = 5, 6, 7, 8, 9
 BIT_WORDS, BIT_R, BIT_LOW, BIT_TOP, BIT_PRODUCT, BIT_PAIR = 10, 11, 12, 13, 14, 15
 HARMONICS = 16
+POWERS, BIT_POWERS = 17, 18
 
 TABLE_PLANES = 233
-LEVELS = {"tree": (27, 81, 6, 15), "equal": (16, 44, 4, 11)}  # masks and monomials of the two levels
+LEVELS = {  # masks and monomials of the two levels
+    "tree": (27, 81, 6, 15),
+    "equal": (16, 44, 4, 11),
+    "four": (0, 0, 4, 11),  # the second level of equal alone
+}
 
 
 class Part(NamedTuple):
@@ -188,22 +193,25 @@ class Tables(Correlation, frozen=True, tag=True, array_like=True):
 
 
 class Merges(Correlation, frozen=True, tag=True, array_like=True):
-    """Monomials of the masks of one run of the comparison tree: ``kind`` tree (d < r) or equal (d == r)."""
+    """Monomials of the masks of one run of a tree: ``kind`` tree (d < r), equal (AND of 16 bits) or four (AND of 4)."""
 
     size: int
     kind: str
 
     def parts(self) -> tuple[Part, ...]:
         if self.kind not in LEVELS:
-            raise CorruptFrame(f"comparison of kind {self.kind!r}; want tree or equal")
+            raise CorruptFrame(f"comparison of kind {self.kind!r}; want tree, equal or four")
         w = ring.planes_words(self.size)
         _, first, _, second = LEVELS[self.kind]
         return Part(MONOMIALS_1, first * w), Part(MONOMIALS_2, second * w)
 
     def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        if not out.size:
+            return
         masks, monomials = ((MASKS_1, MONOMIALS_1), (MASKS_2, MONOMIALS_2))[k]
+        level = f"{'equal' if self.kind == 'four' else self.kind}{k + 1}"
         ring.deal_monomials(
-            f"{self.kind}{k + 1}", self.size, dealer.keys, self.op, masks, dealer.others, self.op, monomials, out
+            level, self.size, dealer.keys, self.op, masks, dealer.others, self.op, monomials, out
         )
 
 
@@ -267,8 +275,35 @@ class Harmonics(Correlation, frozen=True, tag=True, array_like=True):
         ring.streams(dealer.others, self.op, HARMONICS, 0, out, prg.SUB)
 
 
+class Powers(Correlation, frozen=True, tag=True, array_like=True):
+    """[e^(W - r')] at ``scale`` and [s e^(W - r')] for the dealt bit s: r' = r mod 2^bits in units of 2^-frac,
+    W = 2^(bits - frac) (section 7, exp)."""
+
+    r: Name
+    size: int
+    bits: int
+    frac: int
+    scale: int
+
+    def parts(self) -> tuple[Part, ...]:
+        return Part(POWERS, self.size), Part(BIT_POWERS, self.size)
+
+    def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        if not 1 <= self.bits <= 52 or not 0 <= self.bits - self.frac <= 5:
+            raise CorruptFrame(f"powers of {self.bits} bits, {self.frac} of them fraction bits; want a window of 1 to 32")
+        powers = np.empty(self.size, np.uint64)
+        window = 2.0 ** (self.bits - self.frac)
+        ring.exponentials(np.negative(low_part(dealer.r(self.r), self.bits)), self.frac, window, self.scale, powers)
+        if k:
+            s = prg.words(dealer.keys, self.op, BIT, ring.planes_words(self.size), prg.XOR_SET)
+            ring.deal_select(s, powers, dealer.others, self.op, BIT_POWERS, out)
+            return
+        out[:] = powers
+        ring.streams(dealer.others, self.op, POWERS, 0, out, prg.SUB)
+
+
 AnyCorrelation = Union[
-    Product, Truncation, TruncatedProduct, TwoPartyTruncation, Tables, Merges, BitValues, BitProduct, Harmonics
+    Product, Truncation, TruncatedProduct, TwoPartyTruncation, Tables, Merges, BitValues, BitProduct, Harmonics, Powers
 ]
 
 

@@ -27,7 +27,9 @@ from mpc.preprocessing.base import (
 )
 from mpc.protocols.base import Protocol, broadcast_shape
 from mpc.protocols.comparison import HALF_RANGE, flat
-from mpc.protocols.harmonic import Harmonic
+from mpc.protocols.exponential import Exponential
+from mpc.protocols.extremes import Extremes
+from mpc.protocols.thresholds import Thresholds
 from mpc.sharing import Opened, Share
 from mpc.transport import frames
 from mpc.transport.frames import HEADER_WORDS, Kind
@@ -39,7 +41,7 @@ FUSE_BELOW = 1 << 15  # elements up to which a saved round is worth 24 more deal
 _ON_ITS_WAY = np.empty(0, np.uint64)  # E before the exchange: any use of it fails on its shape
 
 
-class Additive(Harmonic, Protocol):
+class Additive(Exponential, Extremes, Thresholds, Protocol):
     """x = sum of x_i modulo 2^64. Uniform in the view of any N - 1 parties together; nothing about the dealer's view."""
 
     name = "additive"

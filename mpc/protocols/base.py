@@ -17,6 +17,7 @@ from mpc import ring
 from mpc.errors import ShapeError
 from mpc.fixed_point import Words
 from mpc.masks import Shape
+from mpc.protocols.series import Saturated, Series, Window
 from mpc.sharing import Share, total
 
 if TYPE_CHECKING:
@@ -128,9 +129,26 @@ class Protocol(ABC):
     def relu(self, x: Share, bits: int = 0) -> tuple[Share, Share]:
         """(max(x, 0) truncated by ``bits``, the bit 1{x >= 0} of scale 0) in one fused kernel."""
 
+    # --- functions of one secret behind one opening
     @abstractmethod
-    def sigmoid(self, x: Share, frac_bits: int) -> Share:
-        """1 / (1 + exp(-x)) from any scale; the result has scale ``frac_bits``."""
+    def at_least(self, x: Share, thresholds: Sequence[int]) -> Share:
+        """Bits 1{x >= t} (scale 0) for ring integers t, shape (thresholds, *x.shape). Range |x - t| < 2^63."""
+
+    @abstractmethod
+    def series(self, x: Share, fit: Series) -> Share:
+        """The Fourier series at x of any scale; the result has scale `mpc.protocols.series.SCALE`."""
+
+    @abstractmethod
+    def saturated(self, x: Share, fit: Saturated, frac_bits: int) -> Share:
+        """The series inside its limits, constants outside, from any scale; the result has scale ``frac_bits``."""
+
+    @abstractmethod
+    def exp(self, x: Share, window: Window, scale: int, bounded: bool = False) -> Share:
+        """e^x in the window (0 below it, e^high above it) at ``scale``; ``bounded``: x <= high is known."""
+
+    @abstractmethod
+    def largest(self, x: Share) -> tuple[Share, Share]:
+        """x (columns, rows), 2 to 16 columns: (maximum (rows,) at x's scale, one-hot bits (columns, rows) of scale 0)."""
 
     # --- shared by all protocols
     def select(self, bit: Share, x: Share, y: Share) -> Share:

@@ -65,15 +65,18 @@ class Comparison:
         return [Asked(i, d) for i, d in zip(items, self.party.preprocessing.ask(items), strict=True)]
 
     # --- bits as XOR-shared planes
-    def less(self, ds: Sequence[Words], tables: Asked, merges: Sequence[Asked]) -> list[Words]:
-        """Planes of shares of msb(d - r) for several public d against one r, in two rounds: 33 bits per comparison."""
+    def less(self, ds: Sequence[Words], tables: Sequence[Asked], merges: Sequence[Asked]) -> list[Words]:
+        """Planes of shares of msb(d - r) for several public d, each against the r of its tables (which may be the same),
+        in two rounds: 33 bits per comparison."""
         party, first, key = self.party, self.party.first, self.party.dealt
         width = ring.planes_words(ds[0].size)
-        corr = tables.dealt.corrected(0)
+        corrections: dict[int, Words | None] = {}
         leaves, tops = [], []
-        for d in ds:
+        for d, t in zip(ds, tables, strict=True):
+            if t.item.op not in corrections:
+                corrections[t.item.op] = t.dealt.corrected(0)
             lteq, top = np.empty(32 * width, np.uint64), np.empty(width, np.uint64)
-            ring.compare_lookup(d, key, tables.item.op, TABLES, corr, first, lteq, top)
+            ring.compare_lookup(d, key, t.item.op, TABLES, corrections[t.item.op], first, lteq, top)
             leaves.append(lteq)
             tops.append(top)
         frame = frames.new(27 * width * len(ds))
@@ -104,34 +107,54 @@ class Comparison:
 
     def equal(self, d: Words, tables: Asked, merge: Asked) -> Words:
         """Planes of shares of 1{d == r mod 2^63}: two rounds, 20 bits per comparison."""
-        party, first, key, op = self.party, self.party.first, self.party.dealt, merge.item.op
-        width = ring.planes_words(d.size)
+        party, width = self.party, ring.planes_words(d.size)
         lteq, top = np.empty(32 * width, np.uint64), np.empty(width, np.uint64)
-        ring.compare_lookup(d, key, tables.item.op, TABLES, tables.dealt.corrected(0), first, lteq, top)
+        ring.compare_lookup(
+            d, party.dealt, tables.item.op, TABLES, tables.dealt.corrected(0), party.first, lteq, top
+        )
+        return self.all_of_four(self.all_of_sixteen(lteq, d.size, merge), d.size, merge, 1)
+
+    def all_of_sixteen(self, lteq: Words, n: int, merge: Asked) -> Words:
+        """Four planes, each the AND of four of the eq planes (16 to 31) of ``lteq``: one round, 16 bits."""
+        party, first, key, op = self.party, self.party.first, self.party.dealt, merge.item.op
+        width = ring.planes_words(n)
         frame = frames.new(16 * width)
         ring.equal1_mask(lteq, key, op, MASKS_1, frame[HEADER_WORDS:])
-        e = party.post(Kind.BITS, op, frame, (d.size,)).xor()
-        nodes, bit = np.empty(4 * width, np.uint64), np.empty(width, np.uint64)
+        e = party.post(Kind.BITS, op, frame, (n,)).xor()
+        nodes = np.empty(4 * width, np.uint64)
         ring.equal1_merge(e, key, op, MASKS_1, key, op, MONOMIALS_1, merge.dealt.corrected(0), first, nodes)
+        return nodes
+
+    def all_of_four(self, nodes: Words, n: int, merge: Asked, part: int) -> Words:
+        """The AND of four planes: one round, 4 bits. ``part``: of the correction, where its monomials are."""
+        party, first, key, op = self.party, self.party.first, self.party.dealt, merge.item.op
+        width = ring.planes_words(n)
         frame = frames.new(4 * width)
         ring.equal2_mask(nodes, key, op, MASKS_2, frame[HEADER_WORDS:])
-        e = party.post(Kind.BITS, op, frame, (d.size,)).xor()
-        ring.equal2_merge(e, key, op, MASKS_2, key, op, MONOMIALS_2, merge.dealt.corrected(1), first, bit)
+        e = party.post(Kind.BITS, op, frame, (n,)).xor()
+        bit = np.empty(width, np.uint64)
+        ring.equal2_merge(e, key, op, MASKS_2, key, op, MONOMIALS_2, merge.dealt.corrected(part), first, bit)
         return bit
 
     def open_bits(self, planes: Sequence[Words], bits: Sequence[Asked]) -> list[OpenedBit]:
         """e = b XOR s for several planes of shared bits: one round, one bit each. s is the dealt bit of each item."""
+        opened = self.masked_bits(planes, [b.item.op for b in bits])
+        return [self.opened_bit(e, b) for e, b in zip(opened, bits, strict=True)]
+
+    def opened_bit(self, public: Words, bit: Asked) -> OpenedBit:
+        """The opened form of a bit whose s is dealt in both forms (part 0 is [s])."""
+        return OpenedBit(public, bit.item.op, BIT, share_words(self.party, bit.item, bit.dealt))
+
+    def masked_bits(self, planes: Sequence[Words], ops: Sequence[int]) -> list[Words]:
+        """Open b XOR s for several planes of one width, s the planes BIT of the operations: one round, one bit each."""
         party = self.party
         width = planes[0].size
         frame = frames.new(width * len(planes))
-        for plane, b, part in zip(planes, bits, _segments(frame, len(planes)), strict=True):
+        for plane, op, part in zip(planes, ops, _segments(frame, len(planes)), strict=True):
             part[:] = plane
-            ring.streams(party.dealt, b.item.op, BIT, 0, part, prg.XOR)
-        opened = party.post(Kind.BITS, bits[0].item.op, frame, (len(planes), width)).xor()
-        return [
-            OpenedBit(e, b.item.op, BIT, share_words(party, b.item, b.dealt))
-            for e, b in zip(opened.reshape(len(planes), -1), bits, strict=True)
-        ]
+            ring.streams(party.dealt, op, BIT, 0, part, prg.XOR)
+        opened = party.post(Kind.BITS, ops[0], frame, (len(planes), width)).xor()
+        return list(opened.reshape(len(planes), -1))
 
     def bit_share(self, bit: OpenedBit, shape: tuple[int, ...]) -> Share:
         """[b] = e + (1 - 2e)[s]: local."""
@@ -146,7 +169,7 @@ class Comparison:
             fresh, tables, merge, bit = self._prepare(x, "tree")
             self._exchange(fresh)
             assert x.opened is not None
-            (msb,) = self.less([flat(x.opened.public)], tables, [merge])
+            (msb,) = self.less([flat(x.opened.public)], [tables], [merge])
             (opened,) = self.open_bits([msb], [bit])
             return self.bit_share(opened, x.shape)
 
@@ -203,7 +226,7 @@ class Comparison:
             tables, merge, bit, *rest = self.ask(items)
             self._exchange(fresh)
             d = flat(x.opened.public)
-            (msb,) = self.less([d], tables, [merge])
+            (msb,) = self.less([d], [tables], [merge])
             if party.first:
                 msb ^= ALL_ONES
             (opened,) = self.open_bits([msb], [bit])
@@ -247,7 +270,7 @@ class Comparison:
         tables, merge, bit = asked
         assert isinstance(tables.item, Tables)
         low_bits = tables.item.low_bits
-        (borrow,) = self.less([d & np.uint64((1 << low_bits) - 1)], tables, [merge])
+        (borrow,) = self.less([d & np.uint64((1 << low_bits) - 1)], [tables], [merge])
         (opened,) = self.open_bits([borrow], [bit])
         return self.bit_share(opened, (d.size,))
 

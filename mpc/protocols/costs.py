@@ -50,11 +50,33 @@ def relu(n: int, fresh: int) -> Cost:
     return comparison(n, fresh)
 
 
-def sigmoid(n: int, fresh: int) -> Cost:
-    """The opening of x, then two comparisons, the series' opening and two bits in three rounds."""
+def at_least(n: int, thresholds: int, fresh: int) -> Cost:
+    """x >= t for several thresholds: one opening, then their comparisons side by side."""
     first, _, second, _ = LEVELS["tree"]
-    tree = planes(n, 2 * first) + planes(n, 2 * second) + planes(n, 2)
-    return opening(fresh) + tree.beside(Cost(1, 8 * n))
+    return opening(fresh) + planes(n, thresholds * first) + planes(n, thresholds * second) + planes(n, thresholds)
+
+
+def series(fresh: int) -> Cost:
+    """The opening alone."""
+    return opening(fresh)
+
+
+def saturated(n: int, fresh: int) -> Cost:
+    """The opening of x, then two comparisons, the series' opening and two bits in three rounds."""
+    return opening(fresh) + at_least(n, 2, 0).beside(Cost(1, 8 * n))
+
+
+def exp(n: int, fresh: int, bounded: bool = False) -> Cost:
+    """The opening of x, three comparisons (two if bounded) side by side, the opening of the product."""
+    return opening(fresh) + at_least(n, 2 if bounded else 3, 0) + opening(n)
+
+
+def largest(columns: int, rows: int, fresh: int) -> Cost:
+    """The opening, all pairs' comparisons, the AND of a column's bits (two rounds beyond 5 columns), one bit per element."""
+    first, _, second, _ = LEVELS["tree"]
+    pairs, n = columns * (columns - 1) // 2 * rows, columns * rows
+    conjunction = planes(n, 4) if columns <= 5 else planes(n, 16) + planes(n, 4)
+    return opening(fresh) + planes(pairs, first) + planes(pairs, second) + conjunction + planes(n, 1)
 
 
 def reveal(n: int) -> Cost:

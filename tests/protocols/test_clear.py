@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mpc
+from mpc.functions.fits import RECIPROCAL, SIGMOID
+from mpc.protocols.series import NONPOSITIVE, QUARTER
 from mpc.sharing import Share
 from tests.protocols.programs import run, shares_of, signed, words
 
@@ -24,6 +26,15 @@ def both(program, values, scale=16):
     return signed(secret), signed(plain[0])
 
 
+def _columns(a):
+    """Three columns of as many rows as fit."""
+    return a[: a.size // 3 * 3].reshape((3, a.size // 3))
+
+
+def _below_zero(s, a):
+    return -s.protocol.relu(a)[0]
+
+
 KERNELS = {
     "square": (lambda s, a: s.protocol.truncate(s.protocol.square(a), 16), 1),
     "relu": (lambda s, a: s.protocol.relu(a, 4)[0], 1),
@@ -32,7 +43,13 @@ KERNELS = {
     "zero": (lambda s, a: s.protocol.is_zero(a), 0),
     "select": (lambda s, a: s.protocol.select(s.protocol.negative(a), -a, a), 0),
     "exact": (lambda s, a: s.protocol.truncate(a, 7, exact=True), 0),
-    "sigmoid": (lambda s, a: s.protocol.sigmoid(a, 16), 14),  # 2e-4 at 16 fraction bits
+    "saturated": (lambda s, a: s.protocol.saturated(a, SIGMOID, 16), 1),
+    "series": (lambda s, a: s.protocol.truncate(s.protocol.series(a, RECIPROCAL), 31), 3),
+    "thresholds": (lambda s, a: s.protocol.at_least(a, [-(1 << 29), -1, 0, 1, 1 << 20]), 0),
+    "exp": (lambda s, a: s.protocol.exp(a, QUARTER, 16), 1),
+    "bounded exp": (lambda s, a: s.protocol.exp(_below_zero(s, a), NONPOSITIVE, 16, bounded=True), 1),
+    "largest": (lambda s, a: s.protocol.largest(_columns(a))[0], 0),
+    "winner": (lambda s, a: s.protocol.largest(_columns(a))[1], 0),
     "fused": (lambda s, a: s.protocol.mul_truncated(a, 8, a)[0], 1),
 }
 

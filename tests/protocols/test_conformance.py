@@ -6,6 +6,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from mpc.functions.fits import RECIPROCAL, SIGMOID
+from mpc.protocols.series import QUARTER
 from mpc.sharing import Share
 from tests.protocols.programs import MAX, PARTIES, PRODUCT_RANGE, SHARINGS, revealed, run, shares_of, signed, words
 
@@ -159,13 +161,13 @@ def test_sigmoid_on_a_dense_grid_and_far_outside(n: int, scale: int) -> None:
 
     def program(s, a):
         a = a.rescaled(scale)
-        out = s.protocol.sigmoid(a, 16)
+        out = s.protocol.saturated(a, SIGMOID, 16)
         assert out.scale == 16
         return out
 
     got = np.ldexp(signed(revealed(program, n, shares_of(x, n))).astype(float), -16)
     want = np.exp(-np.logaddexp(0, -np.ldexp(signed(x).astype(float), -scale)))
-    assert np.abs(got - want).max() <= 2e-4
+    assert np.abs(got - want).max() <= 6e-5 + 2**-16
 
 
 @parties
@@ -226,6 +228,29 @@ class Holder:
 
 
 @parties
+@pytest.mark.parametrize("columns", [2, 4, 5, 6, 16])
+def test_the_largest_of_extreme_columns_is_exact_and_the_first_of_equals(n: int, columns: int) -> None:
+    half = 1 << 62  # differences stay below 2^63
+    pool = np.array([0, 1, -1, half - 1, -half, 5, 5, 1 << 40], object)
+    rows = np.random.default_rng(columns).choice(pool, (columns, 70))
+    x = words(rows)
+    best = signed(revealed(lambda s, a: s.protocol.largest(a)[0], n, shares_of(x, n)))
+    np.testing.assert_array_equal(best, signed(x).max(axis=0))
+    bits = revealed(lambda s, a: s.protocol.largest(a)[1], n, shares_of(x, n))
+    np.testing.assert_array_equal(bits, np.arange(columns)[:, None] == signed(x).argmax(axis=0))
+
+
+@parties
+@settings(max_examples=10, deadline=None)
+@given(values=anything, sharing=st.sampled_from(SHARINGS))
+def test_thresholds_are_exact(n: int, values: list[int], sharing: str) -> None:
+    limits = [-(1 << 61), -1, 0, 1, 77, (1 << 61) - 1]
+    near = words([v for v in values if abs(v) < 1 << 62] or [0])  # |x - t| < 2^63
+    got = revealed(lambda s, a: s.protocol.at_least(a, limits), n, shares_of(near, n, sharing))
+    np.testing.assert_array_equal(got, signed(near)[None, :] >= np.array(limits)[:, None])
+
+
+@parties
 def test_empty_tensors_go_through_every_kernel(n: int) -> None:
     nothing = shares_of(words(np.zeros((0, 3), int)), n)
 
@@ -233,7 +258,9 @@ def test_empty_tensors_go_through_every_kernel(n: int) -> None:
         k = s.protocol
         for out in (
             k.mul(a, a), k.square(a), k.truncate(a, 16), k.truncate(a, 16, exact=True), k.mul_truncated(a, 16, a)[1],
-            k.negative(a), k.is_zero(a), k.relu(a, 16)[0], k.relu(a)[1], k.sigmoid(a.rescaled(16), 16),
+            k.negative(a), k.is_zero(a), k.relu(a, 16)[0], k.relu(a)[1], k.saturated(a.rescaled(16), SIGMOID, 16),
+            k.series(a.rescaled(16), RECIPROCAL), k.at_least(a, [0])[0], k.exp(a.rescaled(16), QUARTER, 16),
+            k.largest(a.transpose((1, 0)))[1].transpose((1, 0)),
         ):  # fmt: skip
             assert out.shape == (0, 3)
         return s.reveal(k.mul(k.negative(a), a)).shape

@@ -4,8 +4,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mpc.functions.fits import RECIPROCAL, SIGMOID
 from mpc.protocols import costs
 from mpc.protocols.base import FREE, Cost
+from mpc.protocols.series import NONPOSITIVE, QUARTER
 from tests.protocols.programs import run, shares_of, words
 
 SIZES = (1, 64, 65, 1000, 4097)
@@ -45,8 +47,21 @@ def test_declared_costs(n, size):
     assert measured(lambda s, a: s.protocol.is_zero(a), n, x) == costs.equality(size, size)
     assert measured(lambda s, a: s.protocol.relu(a), n, x) == costs.relu(size, size)
     assert measured(lambda s, a: s.protocol.relu(a, 16), n, x) == costs.relu(size, size)
-    assert measured(lambda s, a: s.protocol.sigmoid(a, 16), n, x, scale=16) == costs.sigmoid(size, size)
+    assert measured(lambda s, a: s.protocol.saturated(a, SIGMOID, 16), n, x, scale=16) == costs.saturated(size, size)
+    assert measured(lambda s, a: s.protocol.series(a, RECIPROCAL), n, x, scale=16) == costs.series(size)
+    assert measured(lambda s, a: s.protocol.at_least(a, [1, 2, 3]), n, x) == costs.at_least(size, 3, size)
+    assert measured(lambda s, a: s.protocol.exp(a, QUARTER, 22), n, x, scale=16) == costs.exp(size, size)
+    bounded = measured(lambda s, a: s.protocol.exp(a, NONPOSITIVE, 22, bounded=True), n, x, scale=16)
+    assert bounded == costs.exp(size, size, bounded=True)
     assert measured(lambda s, a: s.reveal(a), n, x) == costs.reveal(size)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+@pytest.mark.parametrize("columns", [2, 5, 6, 16])
+def test_declared_cost_of_the_maximum(n, columns):
+    x = operand(columns * 100, n)
+    got = measured(lambda s, a: s.protocol.largest(a.reshape((columns, 100))), n, x)
+    assert got == costs.largest(columns, 100, columns * 100)
 
 
 @pytest.mark.parametrize("n", [2, 3])

@@ -12,6 +12,8 @@ import pytest
 
 import mpc
 from mpc import prg
+from mpc.functions.fits import RECIPROCAL, SIGMOID
+from mpc.protocols.series import QUARTER
 from mpc.session import LAUNCH
 from mpc.transport.frames import KIND_AT, Kind
 from mpc.transport.memory import MemoryTransport
@@ -28,8 +30,12 @@ def program(s):
     w = k.matmul(z.reshape((7, 10)), x.reshape((10, 7)))
     r, bit = k.relu(w, 16)
     k.mul(bit, r)
-    k.sigmoid(x, 16)
+    k.saturated(x, SIGMOID, 16)
     k.truncate(again, 16, exact=True)
+    k.truncate(k.series(x, RECIPROCAL), 31)
+    k.exp(x, QUARTER, 22)
+    k.largest(z.reshape((7, 10)))
+    k.at_least(x, [0, 1 << 16])
     k.is_zero(z)
     s.reveal(r, to=0, check_range=False)
     s.reveal(cut, check_range=False)

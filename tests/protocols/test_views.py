@@ -9,6 +9,8 @@ import itertools
 import numpy as np
 import pytest
 
+from mpc.functions.fits import RECIPROCAL, SIGMOID
+from mpc.protocols.series import QUARTER
 from tests.protocols.programs import run, shares_of, words
 
 LANES = 16_384
@@ -46,12 +48,19 @@ def test_openings_and_shares_of_every_coalition_are_uniform(n: int, secret: int)
         truncated = kernel.truncate(a, 16)
         bit = kernel.negative(a)
         curve, _ = kernel.relu(a, 16)
-        smooth = kernel.sigmoid(a.rescaled(16), 16)
+        smooth = kernel.saturated(a.rescaled(16), SIGMOID, 16)
+        wave = kernel.series(a.rescaled(16), RECIPROCAL)
+        power = kernel.exp(a.rescaled(16), QUARTER, 22)
+        bits = kernel.at_least(a, [0, 5])
+        best, winner = kernel.largest(a.reshape((8, a.size // 8)))
         return {
             "E": a.opened.public,
             "A": a.opened.mask_share(s.expand),
             "e": bit.bit.public,
-            "results": [product.words, truncated.words, bit.words, curve.words, smooth.words],
+            "results": [
+                x.words
+                for x in (product, truncated, bit, curve, smooth, wave, power, bits[0], bits[1], best, winner)
+            ],
         }
 
     views = run(program, n, shares_of(x, n))
@@ -60,7 +69,7 @@ def test_openings_and_shares_of_every_coalition_are_uniform(n: int, secret: int)
     assert_fair(views[0]["e"], "opened bit")
     for coalition in itertools.combinations(range(n), n - 1):
         assert_uniform(e + sum(views[i]["A"] for i in coalition), f"E with the masks of {coalition}")
-        for k in range(5):
+        for k in range(len(views[0]["results"])):
             assert_uniform(sum(views[i]["results"][k] for i in coalition), f"result {k} at {coalition}")
 
 

@@ -1,0 +1,148 @@
+"""Reciprocal, square root and its inverse, logarithm on shares: normalise by a power of four, then one Fourier series.
+
+Thresholds 4^j against one opening (`at_least`) tell where x lies without telling anybody; a public linear map of their bits
+gives the secret power c with v = x c in [1/4, 1), and another one brings the series' value back. c is exact in fixed point.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpc.functions import fits
+from mpc.protocols.base import Protocol
+from mpc.protocols.series import SCALE, Series
+from mpc.sharing import Share
+
+RECIPROCAL_LOW = -6  # log2 of the smallest |x| that has a reciprocal
+FINE = 20  # scale of a normalised result before it is scaled back: relative error 2^-20
+
+
+def _steps(protocol: Protocol, x: Share, limits: Sequence[float], *values: tuple[int, Sequence[float]]) -> list[Share]:
+    """Step functions of x: for each (scale, steps) the value steps[j] where limits[j-1] <= x < limits[j].
+
+    Steps are multiples of 2^-scale (or rounded to them). One `at_least` kernel; the rest is local.
+    """
+    bits = protocol.at_least(x, [round(math.ldexp(t, x.scale)) for t in limits])
+    rounded = [np.array([round(math.ldexp(q, scale)) for q in steps]) for scale, steps in values]
+    weights = np.stack([np.diff(row) for row in rounded]).astype(np.int64).view(np.uint64)
+    sums = protocol.matmul_public(bits.reshape((len(limits), x.size)), weights, 0, left=True)
+    out = []
+    for k, (scale, _) in enumerate(values):
+        start = np.asarray(int(rounded[k][0]) % 2**64, np.uint64)
+        out.append(protocol.add_public(Share(sums.words[k].reshape(x.shape), scale), start))
+    return out
+
+
+def _scale_of_steps(frac_bits: int) -> int:
+    """Fraction bits at which the power for the largest encodable x is exact."""
+    return max(16, 33 - frac_bits)
+
+
+def _fitting(protocol: Protocol, x: Share, frac_bits: int) -> Share:
+    """x at a scale to which a power can be multiplied and that a series can take."""
+    excess = x.scale + _scale_of_steps(frac_bits) - 61
+    return x if excess <= 0 else protocol.truncate(x, max(excess, x.scale - frac_bits))
+
+
+def _scaled_back(protocol: Protocol, v: Share, fit: Series, power: Share) -> Share:
+    """fit(v) * power at scale `FINE` + the power's: the truncation and the product behind one opening."""
+    return protocol.mul_truncated(protocol.series(v, fit), SCALE - FINE, power)[1]
+
+
+def reciprocal(protocol: Protocol, x: Share, frac_bits: int) -> Share:
+    """1 / x at scale 36 (16 fraction bits), pending; x of any scale up to 2 frac_bits.
+
+    Domain 2^-6 <= |x| < 2^(31 - frac_bits); 0 for |x| < 2^-6. Error: relative 7e-5. Rounds: 3 of the thresholds, then the
+    openings of x and c, of v and of the series; 22 thresholds at 16 fraction bits.
+    """
+    x = _fitting(protocol, x, frac_bits)
+    exponents = range(RECIPROCAL_LOW, 31 - frac_bits, 2)
+    sizes = [2.0**e for e in exponents]
+    powers = [2.0 ** -(e + 2) for e in exponents]
+    unit = math.ldexp(1.0, -x.scale)  # x > -t is x >= -t + unit
+    limits = [unit - t for t in reversed(sizes)] + sizes
+    steps = [-c for c in reversed(powers)] + [0.0] + powers
+    (c,) = _steps(protocol, x, limits, (_scale_of_steps(frac_bits), steps))
+    return _scaled_back(protocol, protocol.mul(x, c), fits.RECIPROCAL, c)
+
+
+def _positive(frac_bits: int) -> range:
+    """Even exponents e of the thresholds 2^e for positive x: from the smallest encodable value on."""
+    return range(-(frac_bits // 2) * 2, 31 - frac_bits, 2)
+
+
+def _power_steps(exponents: Sequence[int]) -> list[float]:
+    """c with x c in [1/4, 1) for 2^e <= x < 2^(e + 2), and 0 below the first."""
+    return [0.0, *(2.0 ** -(e + 2) for e in exponents)]
+
+
+def rsqrt(protocol: Protocol, x: Share, frac_bits: int) -> Share:
+    """x^(-1/2) at scale 36 (16 fraction bits), pending; x of any scale up to 2 frac_bits.
+
+    Domain 2^-frac_bits <= x < 2^(31 - frac_bits); the value of the lower end (256) below it, for negative x too. Error:
+    relative 2e-5. Rounds: as `reciprocal`; 16 thresholds at 16 fraction bits.
+    """
+    exponents, scale = _positive(frac_bits), _scale_of_steps(frac_bits)
+    end = 2.0 ** (-exponents[0] / 2) / float(fits.ROOT_INVERSE.at(np.zeros(())))
+    back = [end, *(2.0 ** -(e / 2 + 1) for e in exponents)]
+    return _root(protocol, x, frac_bits, exponents, fits.ROOT_INVERSE, (scale, back))
+
+
+def sqrt(protocol: Protocol, x: Share, frac_bits: int) -> Share:
+    """x^(1/2) at scale 36 (16 fraction bits), pending; x of any scale up to 2 frac_bits.
+
+    Domain 0 <= x < 2^(31 - frac_bits); 0 for negative x. Error: relative 3e-5 from 2^-frac_bits on. Rounds: as `rsqrt`.
+    """
+    exponents, scale = _positive(frac_bits), _scale_of_steps(frac_bits)
+    back = [0.0, *(2.0 ** (e / 2 + 1) for e in exponents)]
+    return _root(protocol, x, frac_bits, exponents, fits.ROOT, (scale, back))
+
+
+def _root(
+    protocol: Protocol, x: Share, frac_bits: int, exponents: Sequence[int], fit: Series, back: tuple[int, Sequence[float]]
+) -> Share:
+    x = _fitting(protocol, x, frac_bits)
+    limits = [2.0**e for e in exponents]
+    c, m = _steps(protocol, x, limits, (_scale_of_steps(frac_bits), _power_steps(exponents)), back)
+    return _scaled_back(protocol, protocol.mul(x, c), fit, m)
+
+
+def log(protocol: Protocol, x: Share, frac_bits: int) -> Share:
+    """Natural logarithm at scale 47, pending; x of any scale up to 2 frac_bits.
+
+    Domain 2^-frac_bits <= x < 2^(31 - frac_bits); the value of the lower end (-11.09) below it, for negative x too. Error
+    1.2e-5. Rounds: 3 of the thresholds, then the openings of x and c, and of v.
+    """
+    exponents = _positive(frac_bits)
+    x = _fitting(protocol, x, frac_bits)
+    limits = [2.0**e for e in exponents]
+    offsets = [exponents[0] * math.log(2) - float(fits.LOG.at(np.zeros(()))), *((e + 2) * math.log(2) for e in exponents)]
+    c, offset = _steps(protocol, x, limits, (_scale_of_steps(frac_bits), _power_steps(exponents)), (SCALE, offsets))
+    series = protocol.series(protocol.mul(x, c), fits.LOG)
+    return Share(np.asarray(series.words + offset.words), SCALE)
+
+
+def _sum_limits(most: int) -> list[float]:
+    """4, 16, ... below ``most``."""
+    return [4.0**j for j in range(1, math.ceil(math.log(most, 4)))]
+
+
+def reciprocal_of_sum(protocol: Protocol, s: Share, most: int) -> Share:
+    """1 / s for 1 <= s <= most, pending: up to 16 by one series alone (error 9e-5), beyond normalised (relative 7e-5)."""
+    if most <= 16:
+        return protocol.series(s, fits.RECIPROCAL_16)
+    limits = _sum_limits(most)
+    (c,) = _steps(protocol, s, limits, (2 * len(limits) + 2, [4.0 ** -(j + 1) for j in range(len(limits) + 1)]))
+    return _scaled_back(protocol, protocol.mul(s, c), fits.RECIPROCAL, c)
+
+
+def log_of_sum(protocol: Protocol, s: Share, most: int) -> Share:
+    """log s for 1 <= s <= most at scale 47, pending, error 3e-5: up to 16 by one series alone, beyond normalised."""
+    if most <= 16:
+        return protocol.series(s, fits.LOG_16)
+    limits = _sum_limits(most)
+    powers = [4.0 ** -(j + 1) for j in range(len(limits) + 1)]
+    c, offset = _steps(protocol, s, limits, (2 * len(limits) + 2, powers), (SCALE, [-math.log(p) for p in powers]))
+    return Share(np.asarray(protocol.series(protocol.mul(s, c), fits.LOG).words + offset.words), SCALE)

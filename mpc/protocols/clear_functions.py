@@ -1,0 +1,59 @@
+"""The plaintext twin's functions of one secret: the same fits and windows in double precision."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpc.fixed_point import Floats, Words
+from mpc.protocols.series import SCALE, Saturated, Series, Window
+from mpc.sharing import Share
+
+if TYPE_CHECKING:
+    from mpc.party import Party
+
+
+class ClearFunctions:
+    """The function kernels of `Clear`."""
+
+    party: Party
+
+    def at_least(self, x: Share, thresholds: Sequence[int]) -> Share:
+        with self.party.scope("at_least"):
+            limits = np.array(thresholds, np.int64).reshape(-1, *(1 for _ in x.shape))
+            return Share((_signed(x) >= limits).astype(np.uint64), 0)
+
+    def series(self, x: Share, fit: Series) -> Share:
+        with self.party.scope("series"):
+            return Share(_encoded(fit.at(_real(x)), SCALE), SCALE)
+
+    def saturated(self, x: Share, fit: Saturated, frac_bits: int) -> Share:
+        with self.party.scope("saturated"):
+            return Share(_encoded(fit.at(_real(x)), frac_bits), frac_bits)
+
+    def exp(self, x: Share, window: Window, scale: int, bounded: bool = False) -> Share:
+        with self.party.scope("exp"):
+            real = _real(x)
+            value = np.where(real < window.low, 0.0, np.exp(np.clip(real, window.low, window.high)))
+            return Share(_encoded(value, scale), scale)
+
+    def largest(self, x: Share) -> tuple[Share, Share]:
+        with self.party.scope("largest"):
+            value = _signed(x)
+            first = np.expand_dims(value.argmax(axis=0), 0)
+            one_hot = np.zeros(x.shape, np.uint64)
+            np.put_along_axis(one_hot, first, 1, axis=0)
+            return Share(np.take_along_axis(np.asarray(x.words), first, axis=0)[0], x.scale), Share(one_hot, 0)
+
+
+def _signed(x: Share) -> np.ndarray:
+    return np.asarray(x.words, order="C").view(np.int64)
+
+
+def _real(x: Share) -> Floats:
+    return np.ldexp(_signed(x).astype(np.float64), -x.scale)
+
+
+def _encoded(real: Floats, scale: int) -> Words:
+    return np.asarray(np.rint(np.ldexp(real, scale))).astype(np.int64).view(np.uint64)

@@ -1,0 +1,94 @@
+"""e^x on additive shares: a dealt power of the mask times a public power of what is opened (protocols.md, section 7).
+
+Inside a window low <= x < low + W: u = x - low, c = u + r mod W is public and u = c - r' + b W with r' = r mod W and
+b = 1{c < r'}, so e^x = e^(W - r') e^(low + c - W + b W): the first factor is dealt, the second one of two public ones.
+"""
+from __future__ import annotations
+
+import numpy as np
+
+from mpc import ring
+from mpc.fixed_point import Words
+from mpc.masks import Mask
+from mpc.preprocessing.base import (
+    MASK,
+    AnyCorrelation,
+    BitValues,
+    Merges,
+    Powers,
+    Tables,
+    Truncation,
+    low_part,
+    share_words,
+)
+from mpc.protocols.comparison import ALL_ONES, Asked, flat
+from mpc.protocols.harmonic import Harmonic
+from mpc.protocols.series import Window
+from mpc.sharing import Opened, Share
+
+
+class Exponential(Harmonic):
+    """The exponential kernel of `Additive`."""
+
+    def exp(self, x: Share, window: Window, scale: int, bounded: bool = False) -> Share:
+        """e^x in the window, at ``scale``; x of any scale up to 47. ``bounded``: x <= high is known, and nothing compares it.
+
+        Rounds: opening (if not open) + 4; 64 + 64 bits and 34 for each of three comparisons (two if bounded).
+        """
+        party = self.party
+        with party.scope("exp"):
+            fresh = self._masked((x,))
+            assert x.opened is not None
+            name, n = x.opened.name, x.size
+            bits, cut = x.scale + window.width_log2, window.scale - scale
+            count = 2 if bounded else 3  # comparisons: the carry, below low, below high
+            ops = [party.next_op() for _ in range(4 + 2 * count)]
+            mask = Mask(party.next_op(), MASK, (n,))
+            party.note("exp", ops[0], x.shape, x.scale, window, scale, bounded)
+            items: list[AnyCorrelation] = [Tables(ops[0], name, n, bits), Tables(ops[1], name, n)]
+            items += [Merges(op, n, "tree") for op in ops[2 : 2 + count]]
+            powers_op, inside_op, *high_op, cut_op = ops[2 + count :][: count + 1]
+            items.append(Powers(powers_op, name, n, bits, x.scale, window.dealt_scale))
+            items.append(BitValues(inside_op, n, ("low", "top"), mask, cut))
+            items += [BitValues(op, n) for op in high_op]
+            items.append(Truncation(cut_op, mask, n, cut))
+            carries, tables, *rest = self.ask(items)
+            merges, (powers, inside_bit, *high_bit, rounding) = rest[:count], rest[count:]
+            self._exchange(fresh)
+            d = flat(x.opened.public)
+            low = d - np.uint64(round(np.ldexp(window.low, x.scale)) % 2**64)
+            ds = [low_part(low, bits), low]
+            if not bounded:
+                ds.append(d - np.uint64(round(np.ldexp(window.high, x.scale)) % 2**64))
+            carry, inside, *under = self.less(ds, [carries, tables, tables][:count], merges)
+            if bounded:
+                if party.first:
+                    inside ^= ALL_ONES
+            else:
+                inside ^= under[0]
+            opened = self.masked_bits([carry, inside, *under], [powers_op, inside_op, *high_op])
+            product = self._powers(ds[0], opened[0], powers, x.scale, window)
+            y = Share(product, window.scale, Opened(product, mask))
+            pending = self.post_opening(y, False)
+            chosen = self.opened_bit(opened[1], inside_bit)
+            out = self.truncated_if(chosen, inside_bit, pending.add(), rounding, cut)
+            if not bounded:
+                top = np.uint64(round(np.ldexp(np.exp(window.high), scale)))
+                out -= self.bit_share(self.opened_bit(opened[2], high_bit[0]), (n,)).words * top
+                if party.first:
+                    out += top
+            return Share(out.reshape(x.shape), scale)
+
+    def _powers(self, c: Words, carry: Words, powers: Asked, frac: int, window: Window) -> Words:
+        """P_0 [D] + (P_1 - P_0) [b D]: local. The wrong choice may wrap; it is multiplied by zero."""
+        party, width = self.party, 2.0**window.width_log2
+        public = [np.empty(c.size, np.uint64) for _ in range(2)]
+        for b, out in enumerate(public):
+            ring.exponentials(c, frac, window.low - width * (1 - b), window.public_scale, out)
+        dealt, times_s = (share_words(party, powers.item, powers.dealt, k) for k in (0, 1))
+        chosen = np.empty(c.size, np.uint64)
+        ring.select_finish(carry, dealt, times_s, chosen)
+        ring.mul(public[0], dealt, dealt)
+        public[1] -= public[0]
+        ring.mul_add(public[1], chosen, dealt)
+        return dealt

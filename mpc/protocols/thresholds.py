@@ -1,0 +1,42 @@
+"""Many public thresholds against one secret: one opening and one set of tables serve them all (protocols.md, section 6)."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpc import ring
+from mpc.preprocessing.base import AnyCorrelation, BitValues, Merges, Tables
+from mpc.protocols.comparison import ALL_ONES, Comparison, flat
+from mpc.sharing import Share
+
+
+class Thresholds(Comparison):
+    """The thresholds kernel of `Additive`."""
+
+    def at_least(self, x: Share, thresholds: Sequence[int]) -> Share:
+        """Bits 1{x >= t} (scale 0) for ring integers t, shape (thresholds, *x.shape). Range |x - t| < 2^63.
+
+        Rounds: opening (if not open) + 3; 64 + 34 bits for each threshold.
+        """
+        party = self.party
+        with party.scope("at_least"):
+            fresh = self._masked((x,))
+            assert x.opened is not None
+            n, count = x.size, len(thresholds)
+            ops = [party.next_op() for _ in range(1 + 2 * count)]
+            party.note("at_least", ops[0], x.shape, tuple(thresholds))
+            items: list[AnyCorrelation] = [Tables(ops[0], x.opened.name, n)]
+            items += [Merges(op, n, "tree") for op in ops[1 : 1 + count]]
+            items += [BitValues(op, n) for op in ops[1 + count :]]
+            tables, *rest = self.ask(items)
+            self._exchange(fresh)
+            d = flat(x.opened.public)
+            below = self.less([d - np.uint64(t % 2**64) for t in thresholds], [tables] * count, rest[:count])
+            if party.first:
+                for plane in below:
+                    plane ^= ALL_ONES
+            out = np.empty((count, n), np.uint64)
+            for row, bit in zip(out, self.open_bits(below, rest[count:]), strict=True):
+                ring.bit_finish(bit.public, bit.share, party.first, row)
+            return Share(out.reshape(count, *x.shape), 0)
