@@ -64,7 +64,7 @@ CASES = [
     Case("AvgPool2d divisor", lambda nn: nn.AvgPool2d(2, divisor_override=3), (2, 2, 4, 4), 2),
     Case("AvgPool2d between", lambda nn: nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(2, 2, 2)),
          (2, 1, 8, 8), 6, 32),
-    Case("AvgPool2d before ReLU", lambda nn: nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2), nn.ReLU()), (2, 1, 8, 8), 4, 32),
+    Case("AvgPool2d first", lambda nn: nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2), nn.ReLU()), (2, 1, 8, 8), 4, 32),
     Case("AdaptiveAvgPool2d", lambda nn: nn.AdaptiveAvgPool2d((1, None)), (2, 3, 4, 5), 2),
     Case("AdaptiveAvgPool2d of divisors", lambda nn: nn.AdaptiveAvgPool2d(2), (2, 3, 4, 6), 2),
 ]

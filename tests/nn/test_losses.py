@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,8 @@ import pytest
 
 import mpc
 from mpc.nn import functional as F
+from mpc.nn.functional.binary import BCE_MAX_ERROR
+from tests.nn.cases import ULP
 from tests.tensor.recorder import Recorder
 
 SETTINGS = [("clear", 2), ("additive", 2), ("additive", 3)]
@@ -20,27 +24,116 @@ def run(program: Callable[[], Any], parties: int = 2, protocol: str = "clear") -
     return mpc.local(program, parties=parties, protocol=protocol, threads=True)[0]
 
 
-@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
-@pytest.mark.parametrize("name", ["mse_loss", "binary_cross_entropy_with_logits"])
+@dataclass(frozen=True)
+class Loss:
+    """``options`` of the function ``name``; input of ``shape``, target as ``target`` says; errors in units of 2^-16."""
+
+    name: str
+    target: str = "real"
+    options: dict[str, Any] = field(default_factory=dict)
+    ulps: float = 4
+    gradient_ulps: float = 4
+    shape: tuple[int, ...] = (12, 5)
+    high: float = 6.0
+
+    def __str__(self) -> str:
+        shown = {k: v if isinstance(v, (int, float, str)) else "array" for k, v in self.options.items()}
+        return " ".join([self.name, self.target, str(self.shape), *(f"{k}={v}" for k, v in shown.items())])
+
+    def input(self) -> np.ndarray:
+        z = np.random.default_rng(5).uniform(-self.high, self.high, self.shape)
+        if self.name == "nll_loss":
+            z = z - np.log(np.exp(z).sum(1, keepdims=True))
+        return np.round(z / ULP) * ULP
+
+    def targets(self) -> np.ndarray:
+        rng = np.random.default_rng(6)
+        classes = rng.integers(0, self.shape[1], (self.shape[0], *self.shape[2:]))
+        if self.target.endswith("classes"):
+            return classes
+        if self.target.endswith("one-hot"):
+            return np.moveaxis(np.eye(self.shape[1], dtype=int)[classes], -1, 1)
+        y = rng.uniform(0, 1, self.shape)
+        return np.round((y / y.sum(1, keepdims=True) if self.target == "probabilities" else y) / ULP) * ULP
+
+
+W = np.array([0.5, 1.0, 2.0, 0.25, 1.5])
+BCE_ULPS = BCE_MAX_ERROR / ULP + 2
+SIGMOID_ULPS = 3e-4 / ULP + 2
+SOFTMAX_ULPS = 5e-4 / ULP  # what softmax and log_softmax promise
+LOSSES = [
+    Loss("mse_loss"),
+    Loss("mse_loss", "public"),
+    Loss("l1_loss"),
+    Loss("huber_loss"),
+    Loss("huber_loss", options={"delta": 2.5}),
+    Loss("smooth_l1_loss"),
+    Loss("smooth_l1_loss", "public", {"beta": 0.5}),
+    Loss("smooth_l1_loss", options={"beta": 0.0}),
+    Loss("binary_cross_entropy_with_logits", ulps=BCE_ULPS, gradient_ulps=SIGMOID_ULPS, high=15.0),
+    Loss("binary_cross_entropy_with_logits", "public", ulps=BCE_ULPS, gradient_ulps=SIGMOID_ULPS),
+    Loss("binary_cross_entropy_with_logits", "public", {"weight": W}, 2 * BCE_ULPS, 2 * SIGMOID_ULPS),
+    Loss("binary_cross_entropy_with_logits", "real", {"pos_weight": W}, 2 * BCE_ULPS, 2 * SIGMOID_ULPS),
+    Loss("binary_cross_entropy_with_logits", "public", {"pos_weight": W}, 2 * BCE_ULPS, 2 * SIGMOID_ULPS),
+    Loss("nll_loss", "classes"),
+    Loss("nll_loss", "classes", {"weight": W}),
+    Loss("nll_loss", "secret classes"),
+    Loss("nll_loss", "classes", shape=(4, 5, 2, 3)),
+    Loss("cross_entropy", "one-hot", {}, SOFTMAX_ULPS, SOFTMAX_ULPS),
+    Loss("cross_entropy", "classes", {}, SOFTMAX_ULPS, SOFTMAX_ULPS),
+    Loss("cross_entropy", "secret classes", {}, SOFTMAX_ULPS, SOFTMAX_ULPS),
+    Loss("cross_entropy", "probabilities", {}, SOFTMAX_ULPS, SOFTMAX_ULPS),
+    Loss("cross_entropy", "public one-hot", {}, SOFTMAX_ULPS, SOFTMAX_ULPS),
+    Loss("cross_entropy", "one-hot", {"label_smoothing": 0.1}, SOFTMAX_ULPS, SOFTMAX_ULPS),
+    Loss("cross_entropy", "classes", {"label_smoothing": 0.1}, SOFTMAX_ULPS, SOFTMAX_ULPS),
+    Loss("cross_entropy", "classes", {"weight": W, "label_smoothing": 0.2}, 2 * SOFTMAX_ULPS, 2 * SOFTMAX_ULPS),
+    Loss("cross_entropy", "classes", {"weight": W, "ignore_index": 2}, 2 * SOFTMAX_ULPS, 2 * SOFTMAX_ULPS),
+    Loss("cross_entropy", "one-hot", {"weight": W}, 2 * SOFTMAX_ULPS, 2 * SOFTMAX_ULPS),
+    Loss("cross_entropy", "probabilities", {"weight": W, "label_smoothing": 0.1}, 2 * SOFTMAX_ULPS, 2 * SOFTMAX_ULPS),
+    Loss("cross_entropy", "classes", {}, SOFTMAX_ULPS, SOFTMAX_ULPS, (4, 5, 2, 3)),
+    Loss("cross_entropy", "one-hot", {}, SOFTMAX_ULPS, SOFTMAX_ULPS, (4, 5, 2, 3)),
+]
+REDUCTIONS = ("mean", "sum", "none")
+PUBLIC = ("public", "public one-hot", "classes")
+
+
+def weights(loss: Loss, count: int) -> np.ndarray:
+    """Of the terms, where there are many: every element's gradient differs."""
+    return np.random.default_rng(7).integers(-8, 9, count) / 8.0
+
+
+def on_secrets(loss: Loss, reduction: str) -> Any:
+    z = mpc.share(loss.input(), 0, requires_grad=True)
+    y = loss.targets() if loss.target in PUBLIC else mpc.share(loss.targets(), 1)
+    out = getattr(F, loss.name)(z, y, reduction=reduction, **loss.options)
+    out.backward(weights(loss, out.numel()).reshape(out.shape) if reduction == "none" else None)
+    return out.reveal(reason="loss"), z.grad.reveal(reason="gradient")
+
+
+def program() -> Any:
+    with mpc.session():
+        return {(str(loss), r): on_secrets(loss, r) for loss in LOSSES for r in REDUCTIONS}
+
+
+@cache
+def results(protocol: str, parties: int) -> Any:
+    return run(program, parties, protocol)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("loss", LOSSES, ids=str)
 @pytest.mark.parametrize("protocol,parties", SETTINGS)
-def test_value_and_gradient(protocol: str, parties: int, name: str, reduction: str) -> None:
+def test_value_and_gradient(protocol: str, parties: int, loss: Loss, reduction: str) -> None:
     torch = pytest.importorskip("torch", reason="torch is the reference")
-
-    def program() -> Any:
-        with mpc.session():
-            z, y = mpc.share(Z, 0, requires_grad=True), mpc.share(Y, 1)
-            loss = getattr(F, name)(z, y, reduction)
-            weights = np.linspace(1, 2, 61) if reduction == "none" else None
-            loss.backward(weights)
-            return loss.reveal(reason="loss"), z.grad.reveal()
-
-    value, gradient = run(program, parties, protocol)
-    z = torch.tensor(Z, requires_grad=True)
-    want = getattr(torch.nn.functional, name)(z, torch.tensor(Y), reduction=reduction)
-    want.backward(torch.linspace(1, 2, 61).double() if reduction == "none" else None)
-    each = F.BCE_MAX_ERROR if name.startswith("binary") else 5e-4
-    np.testing.assert_allclose(value, want.detach().numpy(), atol=each * (61 if reduction == "sum" else 1), rtol=1e-3)
-    np.testing.assert_allclose(gradient, z.grad.numpy(), atol=6e-4, rtol=1e-3)
+    value, gradient = results(protocol, parties)[str(loss), reduction]
+    z = torch.tensor(loss.input(), requires_grad=True)
+    y = torch.tensor(loss.targets() if loss.target.endswith("classes") else loss.targets().astype(float))
+    options = {k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in loss.options.items()}
+    want = getattr(torch.nn.functional, loss.name)(z, y, reduction=reduction, **options)
+    want.backward(torch.tensor(weights(loss, want.numel()).reshape(want.shape)) if reduction == "none" else None)
+    terms = z.numel() if reduction == "sum" else 1
+    np.testing.assert_allclose(value, want.detach().numpy(), atol=loss.ulps * terms * ULP, rtol=2**-12)  # rtol: of 1/n
+    np.testing.assert_allclose(gradient, z.grad.numpy(), atol=loss.gradient_ulps * ULP, rtol=0)
 
 
 @pytest.mark.parametrize("protocol,parties", SETTINGS)
@@ -50,9 +143,9 @@ def test_bce_error_bound(protocol: str, parties: int) -> None:
     def program() -> Any:
         with mpc.session():
             z = mpc.share(grid, 0)
-            return F.binary_cross_entropy_with_logits(z, np.zeros_like(grid), "none").reveal()
+            return F.binary_cross_entropy_with_logits(z, np.zeros_like(grid), reduction="none").reveal()
 
-    assert np.abs(run(program, parties, protocol) - np.logaddexp(0, grid)).max() <= F.BCE_MAX_ERROR + 2**-15
+    assert np.abs(run(program, parties, protocol) - np.logaddexp(0, grid)).max() <= BCE_MAX_ERROR + 2**-15
 
 
 def test_a_loss_costs_nothing_until_it_is_used() -> None:
@@ -69,8 +162,8 @@ def test_a_loss_costs_nothing_until_it_is_used() -> None:
             return trained, recorder.counts(), float(first), z.grad.reveal()
 
     trained, used, value, gradient = run(program)
-    assert trained == {"sigmoid": 1}
-    assert used["relu"] == 1 and used["sigmoid"] == 1 and used["square"] == 1
+    assert trained == {"saturated": 1}
+    assert used["relu"] == 1 and used["saturated"] == 1 and used["square"] == 1
     mse, bce = ((Z - Y) ** 2).mean(), (np.logaddexp(0, Z) - Z * Y).mean()
     assert value == pytest.approx((mse + bce) / 2 + 1, rel=2e-4)  # 1/61 has 12 significant bits
     np.testing.assert_allclose(gradient, (2 * (Z - Y) + 1 / (1 + np.exp(-Z)) - Y) / 122, atol=1e-4)
@@ -97,7 +190,7 @@ def test_mistakes() -> None:
             with pytest.raises(mpc.ShapeError, match=r"\(61,\) and \(61, 1\)"):
                 F.mse_loss(z, Y[:, None])
             with pytest.raises(mpc.ConfigError, match="reduction"):
-                F.mse_loss(z, Y, "average")
+                F.mse_loss(z, Y, reduction="average")
             with pytest.raises(mpc.NotSupported, match="detach"):
                 F.binary_cross_entropy_with_logits(z, mpc.share(Y, 0, requires_grad=True))
 

@@ -6,7 +6,10 @@ from typing import Any
 
 from mpc.sharing import Share
 
-KERNELS = ("mul", "mul_truncated", "square", "matmul", "truncate", "negative", "is_zero", "relu", "sigmoid", "open")
+KERNELS = (
+    "mul", "mul_truncated", "square", "matmul", "truncate", "negative", "is_zero", "relu", "at_least", "series", "saturated",
+    "exp", "largest", "open",
+)  # fmt: skip
 
 
 class Recorder:
