@@ -25,7 +25,13 @@ class Estimator:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {name: getattr(self, name) for name in list(inspect.signature(type(self)).parameters)}
+        names: list[str] = []
+        for kind in type(self).__mro__:  # a constructor that takes **options passes them on
+            found = list(inspect.signature(kind.__init__).parameters.values())[1:]
+            names += [p.name for p in found if p.kind is not inspect.Parameter.VAR_KEYWORD]
+            if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in found):
+                break
+        return {name: getattr(self, name) for name in names}
 
     def set_params(self, **params: Any) -> Self:
         """Change the constructor's arguments. Raises ConfigError for unknown or bad ones; then nothing has changed."""
@@ -120,11 +126,12 @@ class Classifier(Estimator):
     def predict(self, X: Any) -> SecretTensor:
         """Classes (rows,), values of ``classes_``, as a secret tensor; X secret or public. One comparison per row, or
         an argmax."""
+        x = self._rows(X)
         if self.classes_.dtype.kind not in "biuf":
             raise ConfigError(f"{type(self).__name__}.predict: classes {self.classes_.tolist()} are no numbers, so no tensor "
                               "can hold them; fit with their indices")
         with no_grad():
-            bits = self._bits(X)
+            bits = self._bits(x)
             if bits.ndim == 1:
                 first, second = (x.item() for x in self.classes_.astype(np.float64))
                 return bits if (first, second) == (0, 1) else bits * (second - first) + first
