@@ -16,6 +16,7 @@ from mpc.errors import (
     ShapeError,
 )
 from mpc.launch import local
+from mpc.profiling import profile
 from mpc.report import Report
 from mpc.saving import load, save
 from mpc.session import manual_seed, session
@@ -49,6 +50,7 @@ __all__ = [
     "nn",
     "no_grad",
     "optim",
+    "profile",
     "reconstruct",
     "save",
     "secret_share",

@@ -75,17 +75,23 @@ def run_script(
     deadline: float = 60.0,
     all_output: bool = False,
     report: bool = False,
+    page: str | None = None,
 ) -> int:
-    """`mpc run`: the script as every party, with its messages on stderr; the exit code (see the module)."""
+    """`mpc run`: the script as every party, with its messages on stderr; the exit code (see the module).
+
+    ``report``: print each session's costs and ledger at the end. ``page``: also write them there as HTML.
+    """
     try:
         config = SessionConfig(world_size=parties, protocol=protocol, frac_bits=frac_bits, deadline=deadline)
         if not os.path.isfile(script):
             raise ConfigError(f"got script {script!r}; want a Python file (there is none at that path)")
+        if page is not None and not os.access(os.path.dirname(os.path.abspath(page)), os.W_OK):
+            raise ConfigError(f"got report {page!r}; want a file in a directory that exists and can be written")
         run = _Run(config, transport, all_output)
         try:
             run.start()
             path = [os.path.dirname(os.path.abspath(script)), *_search_path()[1:]]
-            task = Task(run.directory, PACKAGE, path=path, script=script, argv=list(argv), report=report)
+            task = Task(run.directory, PACKAGE, path=path, script=script, argv=list(argv), report=report or page is not None)
             children = run.finish(task, None)
         finally:
             run.close()
@@ -98,8 +104,14 @@ def run_script(
     found = first_failed(children)
     if found is None:
         reports = [c.message.reports for c in children if c.rank < parties and isinstance(c.message, Result)]
-        for session in zip(*reports, strict=False):
-            print(f"\n{joined(session)}(from dealer: to all parties together)", flush=True)
+        for number, session in enumerate(zip(*reports, strict=False), 1):
+            whole = joined(session)
+            print(f"\n{whole}", end="", flush=True)
+            if page is not None:
+                stem, ending = os.path.splitext(page)
+                path_ = page if number == 1 else f"{stem}-{number}{ending}"
+                whole.to_html(path_, f"Secure computation report: {os.path.basename(script)}")
+                print(f"\nThe same as a page: {path_}", flush=True)
         return 0
     return explain(found, config)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 import platform
 import signal
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+
+from typer.core import TyperCommand
 
 from mpc import launch, ring
 from mpc.config import MAX_PARTIES, MIN_PARTIES, PROTOCOLS
@@ -30,7 +32,24 @@ def _choice(name: str, values: tuple[str, ...], got: str) -> str:
     return got
 
 
-@app.command(context_settings={"allow_interspersed_args": False})
+class _Run(TyperCommand):
+    """`--report` may be followed by the page to write: FILE.html."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        takes_value = {name for p in self.params if not getattr(p, "is_flag", True) for name in p.opts}
+        out: list[str] = []
+        rest = list(args)
+        while rest and rest[0].startswith("-"):  # up to the script; what follows is its own
+            word = rest.pop(0)
+            if word == "--report" and rest and rest[0].lower().endswith((".html", ".htm")):
+                word = f"--report={rest.pop(0)}"
+            out.append(word.replace("--report=", "--report-page=", 1))
+            if word in takes_value and rest:
+                out.append(rest.pop(0))
+        return super().parse_args(ctx, [*out, *rest])
+
+
+@app.command(cls=_Run, context_settings={"allow_interspersed_args": False})
 def run(
     script: Annotated[str, typer.Argument(help="The program: the same file for every party.", show_default=False)],
     args: Annotated[list[str] | None, typer.Argument(help="What follows goes to the script's sys.argv.")] = None,
@@ -39,7 +58,13 @@ def run(
     transport: Annotated[str, typer.Option(help="ipc (sockets in a private directory) or tcp (127.0.0.1).")] = "ipc",
     deadline: Annotated[float, typer.Option(help="Seconds that a party waits for another.")] = 60.0,
     frac_bits: Annotated[int, typer.Option(help="Fraction bits of fixed-point numbers.")] = 16,
-    report: Annotated[bool, typer.Option("--report", help="Print costs and everything revealed at the end.")] = False,
+    report: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Print costs and everything revealed at the end; --report FILE.html also writes them as a page."
+        ),
+    ] = False,
+    page: Annotated[str | None, typer.Option("--report-page", hidden=True)] = None,
     all_output: Annotated[bool, typer.Option("--all-output", help="Show every party's output, marked [rank].")] = False,
 ) -> None:
     """Run a script as N parties and a dealer on this machine, one process each.
@@ -50,6 +75,8 @@ def run(
         mpc run -n 3 train.py
 
         mpc run -n 2 --report train.py --epochs 20
+
+        mpc run -n 2 --report costs.html train.py
 
     **Exit codes**: 0 done; 1 the script's own error; 2 wrong command line; 3 a party was lost (killed, silent);
     4 the parties ran different programs; 5 bad input (NaN, out of range, wrong shape); 6 wrong setting or
@@ -69,6 +96,7 @@ def run(
         deadline=deadline,
         all_output=all_output,
         report=report,
+        page=page,
     )
     raise typer.Exit(code)
 

@@ -18,7 +18,7 @@ LAYERS = (
     {"transport", "handshake"},
     {"exchange", "party", "preprocessing", "protocols", "functions"},
     {"tensor", "autograd", "ops"},
-    {"nn", "optim", "data", "estimator", "linear_model", "neural_network", "saving", "interop", "session", "pipes", "supervision", "failures", "launch"},
+    {"nn", "optim", "data", "estimator", "linear_model", "neural_network", "saving", "interop", "profiling", "session", "pipes", "supervision", "failures", "launch"},
     {""},  # mpc/__init__.py: the public names
     {"benchmarks", "parties"},  # nobody imports these
 )

@@ -3,7 +3,7 @@
 `rows`: plain data. `books`: what a running session writes to. `report`: the public `Report`. `views`, `network`: the same
 rows by operation and layer, and on other networks. `text`, `html`: for people.
 """
-from mpc.report.books import Account, Backward, Books, Scope
+from mpc.report.books import Account, Backward, Books, Observed, Scope
 from mpc.report.network import LAN, NETWORKS, WAN, Network, Prediction, predict
 from mpc.report.report import FINISHED, Report, joined
 from mpc.report.rows import Headroom, LedgerLine, Point, Row, where
@@ -21,6 +21,7 @@ __all__ = [
     "Headroom",
     "LedgerLine",
     "Network",
+    "Observed",
     "Point",
     "Prediction",
     "Report",

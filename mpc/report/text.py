@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
     from mpc.report.report import Report
 
+WIDE = 140  # columns of rich's tables where nobody says how wide the page is
+SPARE = ("dealer", "peers", "calls", "from dealer", "computing", "LAN", "limit")
+WRAPPED = ("note", "reason")
+
 
 def plain(report: Report) -> str:
     """The whole report in plain columns."""
@@ -33,12 +37,15 @@ def pretty(report: Report, console: Console | None) -> None:
     from rich.text import Text
 
     console = console or Console(file=sys.stdout)
+    if not console.is_terminal:  # a file is as wide as it has to be
+        console.width = max(console.width, WIDE)
 
     def show(table: Table) -> None:
+        table = fitted(table, console.width)
         grid = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, show_footer=False)
         for k, name in enumerate(table.head):
-            words = k < table.left or name in ("note", "reason")
-            grid.add_column(name, justify="left" if words else "right", no_wrap=not words, overflow="fold")
+            words = k < table.left or name in WRAPPED
+            grid.add_column(name, justify="left" if words else "right", no_wrap=name not in WRAPPED, overflow="fold")
         for line in table.lines:
             grid.add_row(*map(Text, line))
         if table.total:
@@ -57,6 +64,22 @@ def pretty(report: Report, console: Console | None) -> None:
     show(Table("Revealed, and nothing else:", ("where", "shape", "to", "reason", "times"), lines, None, 4))
 
 
+def fitted(table: Table, width: int) -> Table:
+    """Without the columns that a narrow terminal has no room for, the least important first."""
+    for name in SPARE:
+        lines = [table.head, *table.lines, *([table.total] if table.total else [])]
+        wide = sum(max(len(line[k]) for line in lines) + 3 for k, head in enumerate(table.head) if head not in WRAPPED) + 2
+        if wide <= width or name not in table.head:
+            continue
+        kept = [k for k, head in enumerate(table.head) if head != name]
+        table = table._replace(
+            head=tuple(table.head[k] for k in kept),
+            lines=[tuple(line[k] for k in kept) for line in table.lines],
+            total=tuple(table.total[k] for k in kept) if table.total else None,
+        )
+    return table
+
+
 def summary(report: Report) -> str:
     """Who counted, then online and offline apart, then the predictions."""
     row = report.total
@@ -67,14 +90,14 @@ def summary(report: Report) -> str:
     if report.protocol != "clear":
         what = f"{amount(row.offline_bytes)} from the dealer to all parties in {row.requests} answers"
         rows.append(("offline", f"{what}; {duration(row.dealer_wait)} waiting for it"))
-    for p in report.predictions():
-        n = p.network
-        offline = "" if report.protocol == "clear" else f"; the dealer adds up to {duration(p.offline)}"
-        rows.append((
-            f"on {n.name}",
-            f"{duration(p.online)} online: {duration(p.compute)} computing + {duration(p.latency)} latency + "
-            f"{duration(p.transfer)} transfer{offline} [{network_name('', n.bandwidth, n.round_trip).strip(' ()')}]",
-        ))
+        rows.extend(
+            (
+                f"on {p.network.name}",
+                f"{duration(p.online)} online: {duration(p.compute)} computing + {duration(p.latency)} latency + "
+                f"{duration(p.transfer)} transfer; the dealer adds up to {duration(p.offline)} ({network_name(p.network)})",
+            )
+            for p in report.predictions()
+        )
     head = f"{report.world_size} parties, protocol {report.protocol}, as counted at party {report.rank}"
     width = max(len(name) for name, _ in rows)
     return "\n".join([f"{head}: {duration(report.seconds)}", *(f"  {name.ljust(width)}  {line}" for name, line in rows)])

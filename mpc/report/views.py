@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from mpc.report.network import LAN, WAN, predict
+from mpc.report.network import LAN, WAN, Network, predict
 from mpc.report.rows import PROGRAM, Headroom, LedgerLine, Row, without_numbers
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def by_operation(rows: Iterable[Row]) -> list[Row]:
 
 
 def by_layer(rows: Iterable[Row]) -> list[Row]:
-    """Rows added up by layer and pass: calls are those of the layer itself. What is in no layer goes by its outermost
-    scope (share, reveal, an optimiser's name, a phase of the program)."""
+    """Rows added up by layer and pass, in the order of their first use: calls are those of the layer itself. What is in
+    no layer comes last, by its outermost scope (share, reveal, an optimiser's name, a phase of the program)."""
     out: dict[tuple[str, bool], Row] = {}
     rows = list(rows)
     phases = {"share", "reveal", *(row.label.split("/")[0] for row in rows if "/" in row.label)}
@@ -34,10 +34,10 @@ def by_layer(rows: Iterable[Row]) -> list[Row]:
         if not row.layer and name not in phases:
             name = OUTSIDE  # a kernel that stands alone
         sum_ = out.setdefault((name, row.backward), Row(name, "", row.layer, row.backward))
-        calls = sum_.calls
+        calls = row.calls if row.label in (name, f"{name}/backward") else 0
         sum_.add(row)
-        sum_.calls = max(calls, row.calls)
-    return list(out.values())
+        sum_.calls += calls - row.calls
+    return sorted(out.values(), key=lambda row: not row.layer)
 
 
 def layer_of(row: Row | Headroom) -> str:
@@ -72,23 +72,36 @@ class Table(NamedTuple):
 
 
 COSTS = ("calls", "rounds", "sent", "from dealer", "computing", "peers", "dealer", "LAN", "WAN")
+TWIN = ("calls", "rounds", "sent", "computing", "peers")  # what means something where there is no dealer
+
+
+def pass_of(row: Row | Headroom) -> str:
+    """Forward or backward; "" where there is no such thing."""
+    return "backward" if row.backward else "forward" if row.layer else ""
 
 
 def cost_tables(report: Report) -> list[Table]:
     """By layer, by operation."""
-    last = ("total", *costs(report.total))
-    layers = [(row.label, "backward" if row.backward else "forward", *costs(row)) for row in report.by_layer()]
-    operations = [(row.label, *costs(row)) for row in report.by_operation()]
+    shown = [k for k, name in enumerate(COSTS) if report.protocol != "clear" or name in TWIN]
+
+    def cells(row: Row) -> tuple[str, ...]:
+        every = costs(row)
+        return tuple(every[k] for k in shown)
+
+    head = tuple(COSTS[k] for k in shown)
+    last = cells(report.total)
+    layers = [(row.label, pass_of(row), *cells(row)) for row in report.by_layer()]
+    operations = [(row.label, *cells(row)) for row in report.by_operation()]
     return [
-        Table("By layer", ("layer", "pass", *COSTS), layers, ("total", "", *last[1:]), 2),
-        Table("By operation", ("operation", *COSTS), operations, last),
+        Table("By layer", ("layer", "pass", *head), layers, ("total", "", *last), 2),
+        Table("By operation", ("operation", *head), operations, ("total", *last)),
     ]
 
 
 def costs(row: Row) -> tuple[str, ...]:
     """The cells of `COSTS`."""
     return (
-        f"{row.calls}" if row.label != "total" else "",
+        f"{row.calls or ''}" if row.label != "total" else "",
         f"{row.rounds}",
         amount(row.bytes_sent),
         amount(row.offline_bytes),
@@ -111,12 +124,12 @@ def headroom_tables(report: Report) -> list[Table]:
         return f"{row.largest:.4g}", f"{row.limit:.4g}", left, row.warning
 
     layers = [
-        (layer_of(row), "backward" if row.backward else "forward", operation_of(row), *cells(row))
+        (layer_of(row), pass_of(row), operation_of(row), *cells(row))
         for row in report.headroom_by_layer()
     ]
     operations = [(operation_of(row), layer_of(row), *cells(row)) for row in report.headroom_by_operation()]
     flagged = [
-        (layer_of(row), "backward" if row.backward else "forward", operation_of(row), *cells(row))
+        (layer_of(row), pass_of(row), operation_of(row), *cells(row))
         for row in report.headroom
         if row.warning
     ]
@@ -168,7 +181,8 @@ def duration(seconds: float) -> str:
     return f"{value:.2f} {unit}" if value < 9.995 else f"{value:.1f} {unit}" if value < 99.95 else f"{value:.0f} {unit}"
 
 
-def network_name(name: str, bandwidth: float, round_trip: float) -> str:
-    """As in "LAN (1 Gbit/s, 0.5 ms)"."""
-    rate = f"{bandwidth / 1e9:g} Gbit/s" if bandwidth >= 1e9 else f"{bandwidth / 1e6:g} Mbit/s"
-    return f"{name} ({rate}, {round_trip * 1e3:g} ms round trip)"
+def network_name(network: Network) -> str:
+    """As in "1 Gbit/s, 0.5 ms round trip"."""
+    rate = network.bandwidth
+    speed = f"{rate / 1e9:g} Gbit/s" if rate >= 1e9 else f"{rate / 1e6:g} Mbit/s"
+    return f"{speed}, {network.round_trip * 1e3:g} ms round trip"
