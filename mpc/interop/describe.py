@@ -4,6 +4,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from mpc.errors import ConfigError
@@ -24,7 +25,7 @@ from mpc.interop.functions import FUNCTIONS, by_name
 from mpc.interop.layers import AS_FUNCTIONS, LAYERS, check_options, instead_of
 from mpc.interop.trace import inplace_name, inspect_position, trace
 
-COUNTER = "num_batches_tracked"  # torch's count of training batches: public, and no weight
+_TRACING = Lock()  # torch.fx patches torch while it traces: one party of a process after the other
 
 
 def describe(module: Any) -> tuple[Architecture, dict[str, Any]]:
@@ -38,8 +39,9 @@ def describe(module: Any) -> tuple[Architecture, dict[str, Any]]:
         raise ConfigError(f"got {type(module).__name__}; want a torch.nn.Module")
     if any(type(p).__name__ == "UninitializedParameter" for p in module.parameters()):
         raise ConfigError("the module has lazy layers; run it once in torch so that they have shapes")
-    work = _Description(module)
-    training, evaluation = work.steps(True), work.steps(False)
+    with _TRACING:
+        work = _Description(module)
+        training, evaluation = work.steps(True), work.steps(False)
     architecture = Architecture(
         type(module).__name__,
         work.layers,

@@ -166,7 +166,7 @@ _DTYPES = {"real": np.float64, "integer": np.int64, "truth": np.bool_}
 
 def _own(module: Module) -> dict[str, Any]:
     """Parameters and buffers of one module, without those below it."""
-    return {**module._parameters, **vars(module).get("_buffers", {})}
+    return {**module._parameters, **module._buffers}
 
 
 def resolved(arg: Arg, values: Mapping[str, Any]) -> Any:

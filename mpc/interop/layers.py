@@ -34,9 +34,8 @@ _POOL: Final = ("kernel_size", "stride", "padding")
 
 LAYERS: Final[dict[str, Kind]] = {
     "AdaptiveAvgPool2d": Kind(("output_size",)),
-    "AvgPool2d": Kind(
-        _POOL, limits={"ceil_mode": (False,), "count_include_pad": (True,), "divisor_override": (None,)}
-    ),
+    "AvgPool1d": Kind((*_POOL, "count_include_pad"), limits={"ceil_mode": (False,)}),
+    "AvgPool2d": Kind((*_POOL, "count_include_pad", "divisor_override"), limits={"ceil_mode": (False,)}),
     "BatchNorm1d": _NORM,
     "BatchNorm2d": _NORM,
     "Conv1d": _CONV,
@@ -53,9 +52,8 @@ LAYERS: Final[dict[str, Kind]] = {
     "LeakyReLU": Kind(("negative_slope",)),
     "Linear": Kind(("in_features", "out_features"), {"bias": "bias"}, public=True),
     "LogSoftmax": Kind(("dim",)),
-    "MaxPool2d": Kind(
-        _POOL, limits={"dilation": (1, (1, 1)), "ceil_mode": (False,), "return_indices": (False,)}
-    ),
+    "MaxPool1d": Kind((*_POOL, "dilation"), limits={"ceil_mode": (False,), "return_indices": (False,)}),
+    "MaxPool2d": Kind((*_POOL, "dilation"), limits={"ceil_mode": (False,), "return_indices": (False,)}),
     "ReLU": Kind(),
     "Sigmoid": Kind(),
     "Softmax": Kind(("dim",)),
@@ -77,7 +75,7 @@ _CELLS: Final = "unroll it with Linear, sigmoid and tanh over a public number of
 INSTEAD: Final[dict[str, str]] = {
     "AdaptiveMaxPool": "use MaxPool2d with a fixed window, or AdaptiveAvgPool2d",
     "AlphaDropout": "use Dropout",
-    "AvgPool": "use unsqueeze() and AvgPool2d",
+    "AvgPool": "use AvgPool1d or AvgPool2d",
     "BatchNorm": "use BatchNorm1d or BatchNorm2d",
     "CELU": _PIECES,
     "Conv": "use Conv1d or Conv2d (transposed: repeat and convolve)",
@@ -92,9 +90,10 @@ INSTEAD: Final[dict[str, str]] = {
     "InstanceNorm": _PER_PIXEL,
     "LSTM": _CELLS,
     "LocalResponseNorm": _PER_PIXEL,
-    "MaxPool": "use unsqueeze() and MaxPool2d",
+    "MaxPool": "use MaxPool1d or MaxPool2d",
     "Mish": _PIECES,
     "MultiheadAttention": "write it with Linear, matmul and softmax",
+    "Parametrized": "remove_parametrizations() first",
     "PReLU": "use LeakyReLU: a slope that is not trained",
     "RMSNorm": "use LayerNorm",
     "RNN": _CELLS,

@@ -42,15 +42,20 @@ def from_torch(module: Any, owner: int | None = 0) -> Imported:
         mine, values = (None, None) if module is None else describe(module)
         if mine is None and here.rank == owner:
             raise ConfigError(f"party {owner} owns the model and gave None; want its torch.nn.Module")
-        found = exchange(here, mine, int(owner))
-        if found.problems:
-            raise NotSupported(listed(found.problems))
-        if mine is not None and here.rank != owner:
-            compare(mine, found, int(owner))
-        model = Imported(found)
-        here.sync(Kind.BARRIER, "from_torch", owner)  # whoever refuses it has said so by now
-        model.set_weights(share_all(here, _shapes(found), values if here.rank == owner else None, int(owner)))
-        return model
+        return imported(here, mine, values, int(owner))
+
+
+def imported(here: Party, mine: Architecture | None, values: dict[str, Any] | None, owner: int) -> Imported:
+    """`from_torch` of a module that is described already (None at a party that has none)."""
+    found = exchange(here, mine, owner)
+    if found.problems:
+        raise NotSupported(listed(found.problems))
+    if mine is not None and here.rank != owner:
+        compare(mine, found, owner)
+    model = Imported(found)
+    here.sync(Kind.BARRIER, "from_torch", owner)  # whoever refuses it has said so by now
+    model.set_weights(share_all(here, _shapes(found), values if here.rank == owner else None, owner))
+    return model
 
 
 def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:

@@ -81,8 +81,8 @@ def _culprit(error: BaseException, root: Any, paths: dict[Any, str], blocked: se
     while trace is not None:
         frame = trace.tb_frame
         part = frame.f_locals.get("self")
-        ours = isinstance(part, torch.nn.Module) and part in paths and part not in blocked
-        if ours and not type(part).__module__.startswith("torch."):
+        inside = str(frame.f_globals.get("__name__", "")).startswith("torch.")  # torch's own code around the user's
+        if not inside and isinstance(part, torch.nn.Module) and part in paths and part not in blocked:
             found, line = part, f", {os.path.basename(frame.f_code.co_filename)}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found, line

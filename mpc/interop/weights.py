@@ -74,15 +74,17 @@ def places(module: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]
     return {name: state[name] for name in shapes}
 
 
-def write_back(module: Any, arrays: Mapping[str, Floats]) -> None:
-    """Copy arrays into the torch module's parameters and buffers of these names, in place; dtypes stay.
+def write_back(module: Any, arrays: Mapping[str, Floats | None]) -> None:
+    """Copy arrays into the torch module's parameters and buffers of these names, in place; dtypes stay. None: not known
+    here, nothing changes.
 
     Raises ConfigError, ShapeError before anything is changed.
     """
     import torch
 
-    targets = places(module, {name: array.shape for name, array in arrays.items()})
+    known = {name: array for name, array in arrays.items() if array is not None}
+    targets = places(module, {name: array.shape for name, array in known.items()}) if known else {}
     with torch.no_grad():
         for name, target in targets.items():
-            source = torch.from_numpy(np.ascontiguousarray(arrays[name]))
+            source = torch.from_numpy(np.ascontiguousarray(known[name]))
             target.copy_(source if target.is_floating_point() else source.round())

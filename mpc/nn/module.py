@@ -1,12 +1,13 @@
 """Module: a part of a model, with parameters and sub-modules found by attribute, as in torch."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Union
 
 from mpc import party
 from mpc.errors import ConfigError, NotSupported, ShapeError
 from mpc.fixed_point import Floats
+from mpc.interop.weights import places, write_back
 from mpc.ops.value import Value, from_public, public
 from mpc.tensor import SecretTensor
 
@@ -31,6 +32,9 @@ class Parameter(SecretTensor):
         return f"Parameter(shape={tuple(self.shape)})"
 
 
+Buffer = Union[SecretTensor, int]  # a secret state, or a public count
+
+
 class Module:
     """Subclass it, assign parameters and sub-modules in ``__init__`` after ``super().__init__()``, define ``forward``.
 
@@ -39,45 +43,68 @@ class Module:
 
     training: bool
     _parameters: dict[str, Parameter]
+    _buffers: dict[str, SecretTensor]
     _modules: dict[str, Module]
     _label: str
 
     def __init__(self) -> None:
         object.__setattr__(self, "_parameters", {})
+        object.__setattr__(self, "_buffers", {})
+        object.__setattr__(self, "_buffers", {})
         object.__setattr__(self, "_modules", {})
         object.__setattr__(self, "_label", type(self).__name__)
         object.__setattr__(self, "training", True)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        tables = self._tables()
         if isinstance(value, (Parameter, Module)):
-            if "_modules" not in self.__dict__:
+            if not tables:
                 raise ConfigError(f"{type(self).__name__}: call super().__init__() before assigning {name}")
-            self.__dict__.pop(name, None)
-            if isinstance(value, Parameter):
-                self._modules.pop(name, None)
-                self._parameters[name] = value
-            else:
-                self._parameters.pop(name, None)
-                self._modules[name] = value
+            own: dict[str, Any] = self._parameters if isinstance(value, Parameter) else self._modules
+            if isinstance(value, Module):
                 object.__setattr__(value, "_label", f"{name}:{type(value).__name__}")
+        elif tables and name in self._buffers and isinstance(value, (SecretTensor, int)):
+            own = self._buffers
+        else:
+            for table in tables:
+                table.pop(name, None)
+            object.__setattr__(self, name, value)
             return
-        if "_modules" in self.__dict__:
-            self._parameters.pop(name, None)
-            self._modules.pop(name, None)
-        object.__setattr__(self, name, value)
+        self.__dict__.pop(name, None)
+        for table in tables:
+            if table is not own:
+                table.pop(name, None)
+        own[name] = value
+
+    def _tables(self) -> tuple[dict[str, Any], ...]:
+        """Where parameters, buffers and sub-modules are; nothing before ``__init__``."""
+        found = self.__dict__
+        return (self._parameters, self._buffers, self._modules) if "_modules" in found else ()
 
     def __getattr__(self, name: str) -> Any:
-        for table in ("_parameters", "_modules"):
+        for table in ("_parameters", "_buffers", "_modules"):
             found = self.__dict__.get(table, {}).get(name)
             if found is not None:
                 return found
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __delattr__(self, name: str) -> None:
-        for table in (self._parameters, self._modules):
+        for table in self._tables():
             if table.pop(name, None) is not None:
                 return
         object.__delattr__(self, name)
+
+    def register_buffer(self, name: str, tensor: Any) -> None:
+        """State that is no parameter: a secret tensor (or a public array, which becomes one), or a public integer that
+        counts. None: no such state. It is part of `state_dict`."""
+        if not self._tables():
+            raise ConfigError(f"{type(self).__name__}: call super().__init__() before register_buffer({name!r})")
+        if tensor is None:
+            setattr(self, name, None)
+            return
+        self.__dict__.pop(name, None)
+        self._parameters.pop(name, None)
+        self._buffers[name] = tensor if isinstance(tensor, (SecretTensor, int)) else Parameter(tensor, False).detach()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes. Subclasses define it."""
@@ -88,6 +115,10 @@ class Module:
             return self.forward(*args, **kwargs)
 
     # --- what is inside
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The direct sub-modules by name."""
+        yield from self._modules.items()
+
     def children(self) -> Iterator[Module]:
         """The direct sub-modules."""
         yield from self._modules.values()
@@ -113,44 +144,88 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """All parameters by dotted name; a shared one once."""
+        return self._named("_parameters")
+
+    def named_buffers(self) -> Iterator[tuple[str, SecretTensor]]:
+        """All buffers by dotted name; a shared one once."""
+        return self._named("_buffers")
+
+    def _named(self, table: str) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
         for at, module in self.named_modules():
-            for name, parameter in module._parameters.items():
-                if id(parameter) not in seen:
-                    seen.add(id(parameter))
-                    yield (f"{at}.{name}" if at else name), parameter
+            for name, tensor in getattr(module, table).items():
+                if id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    yield (f"{at}.{name}" if at else name), tensor
 
     def parameters(self) -> Iterator[Parameter]:
         """All parameters; a shared one once."""
         for _, parameter in self.named_parameters():
             yield parameter
 
-    def state_dict(self) -> dict[str, SecretTensor]:
-        """The parameters' present values as secret tensors, by dotted name."""
-        return {name: SecretTensor(Value(p.party, p._value.share, p._value.gain)) for name, p in self.named_parameters()}
+    def buffers(self) -> Iterator[SecretTensor]:
+        """All buffers; a shared one once."""
+        for _, buffer in self.named_buffers():
+            yield buffer
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take values from secret tensors or public arrays by name. Raises ConfigError, ShapeError; all or nothing."""
-        own = dict(self.named_parameters())
-        if own.keys() != state.keys():
+    def _state(self) -> dict[str, SecretTensor]:
+        return {**dict(self.named_parameters()), **dict(self.named_buffers())}
+
+    def state_dict(self) -> dict[str, SecretTensor]:
+        """The present values of parameters and buffers as secret tensors, by dotted name."""
+        return {name: SecretTensor(Value(t.party, t._value.share, t._value.gain)) for name, t in self._state().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Take values by name from secret tensors, public arrays or torch tensors: a `state_dict` of either side.
+
+        ``strict=False``: names that only one side has stay as they are. All or nothing. Raises ConfigError, ShapeError.
+        """
+        own: dict[str, Any] = dict(self.named_parameters()) | dict(self.named_buffers())
+        if strict and own.keys() != state.keys():
             missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
             raise ConfigError(f"load_state_dict: missing {missing}, not in the model {unknown}")
-        new = {name: Parameter(value)._value for name, value in state.items()}
-        for name, value in new.items():
-            if value.shape != own[name].shape:
-                raise ShapeError(f"load_state_dict: {name} has shape {own[name].shape}, got {value.shape}")
-        for name, value in new.items():
-            own[name]._value = value
-
-    def reveal(self, to: int | Sequence[int] | None = None, reason: str = "") -> dict[str, Floats | None]:
-        """Open every parameter to the ranks ``to`` (None: all): arrays by name there, None at the others.
-
-        Reveals: the model; one line of the ledger per parameter.
-        """
-        why = f"{reason}: " if reason else ""
-        return {
-            name: p.party.reveal(p._value.settled(), to, f"{why}{name}", depth=2) for name, p in self.named_parameters()
+        new = {
+            name: int(state[name]) if isinstance(have, int) else Parameter(state[name])._value
+            for name, have in own.items()
+            if name in state
         }
+        for name, value in new.items():
+            if isinstance(value, Value) and value.shape != own[name].shape:
+                raise ShapeError(f"load_state_dict: {name} has shape {own[name].shape}, got {value.shape}")
+        modules = dict(self.named_modules())
+        for name, value in new.items():
+            if isinstance(value, Value):
+                own[name]._value = value
+            else:
+                at, _, last = name.rpartition(".")
+                modules[at]._buffers[last] = value
+
+    def reveal(
+        self, to: int | Sequence[int] | None = None, reason: str = "", into: Any = None
+    ) -> dict[str, Floats | None]:
+        """Open every parameter and buffer to the ranks ``to`` (None: all): arrays by name there, None at the others.
+
+        ``into``: a torch module with tensors of the same names and shapes, at receivers that want one: the values are
+        copied into it, in place, in its dtypes. Reveals: the model; one line of the ledger per tensor. Raises ConfigError,
+        ShapeError before anything is opened when ``into`` does not fit.
+        """
+        state = self._state()
+        if into is not None:
+            places(into, {name: tensor.shape for name, tensor in state.items()})
+        why = f"{reason}: " if reason else ""
+        out: dict[str, Floats | None] = {}
+        for name, tensor in state.items():
+            out[name] = tensor.party.reveal(tensor._value.settled(exact=True), to, f"{why}{name}", depth=2)
+        if into is not None:
+            write_back(into, out)
+        return out
+
+    def apply(self, function: Callable[[Module], Any]) -> Self:
+        """Call ``function`` on every module below and on this one."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
 
     # --- modes
     def train(self, mode: bool = True) -> Self:

@@ -118,20 +118,36 @@ def conv2d(
     return functional.conv2d(input, weight, bias, stride, padding, dilation, groups)
 
 
-@function("F.max_pool2d", dilation=(1, (1, 1)), ceil_mode=(False,), return_indices=(False,))
+@function("torch.max_pool1d", "F.max_pool1d", ceil_mode=(False,), return_indices=(False,))
+def max_pool1d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    return functional.max_pool1d(secret(input), kernel_size, stride, padding, dilation)
+
+
+@function("torch.max_pool2d", "F.max_pool2d", ceil_mode=(False,), return_indices=(False,))
 def max_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    return functional.max_pool2d(secret(input), kernel_size, stride, padding)
+    return functional.max_pool2d(secret(input), kernel_size, stride, padding, dilation)
 
 
-@function("F.avg_pool2d", ceil_mode=(False,), count_include_pad=(True,), divisor_override=(None,))
+@function("torch.avg_pool1d", "F.avg_pool1d", ceil_mode=(False,))
+def avg_pool1d(
+    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    return functional.avg_pool1d(secret(input), kernel_size, stride, padding, False, count_include_pad)
+
+
+@function("F.avg_pool2d", ceil_mode=(False,))
 def avg_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-    count_include_pad: bool = True, divisor_override: None = None,
+    count_include_pad: bool = True, divisor_override: int | None = None,
 ) -> Any:
-    return functional.avg_pool2d(secret(input), kernel_size, stride, padding)
+    return functional.avg_pool2d(secret(input), kernel_size, stride, padding, False, count_include_pad, divisor_override)
 
 
 @function("F.adaptive_avg_pool2d")

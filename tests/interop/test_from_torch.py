@@ -1,0 +1,180 @@
+"""Models from torch: results, training, names and the way back, against torch itself."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpc
+from tests.interop.models import CASES, Case
+
+torch = pytest.importorskip("torch", reason="models come from torch")
+
+SETTINGS = [("clear", 2), ("additive", 2), ("additive", 3)]
+ids = [case.name for case in CASES]
+
+
+def run(program: Callable[[], Any], parties: int = 2, protocol: str = "additive") -> Any:
+    return mpc.local(program, parties=parties, protocol=protocol, threads=True)[0]
+
+
+def plain(module: Any, x: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        return module(torch.tensor(x)).numpy()
+
+
+@pytest.mark.parametrize("case", CASES, ids=ids)
+@pytest.mark.parametrize("protocol,parties", SETTINGS)
+def test_same_result_as_torch(case: Case, protocol: str, parties: int) -> None:
+    module, x = case.module(torch).eval(), case.input()
+
+    def program() -> Any:
+        with mpc.session() as s:
+            model = mpc.nn.from_torch(module if s.rank == 1 else None, owner=1)
+            assert not model.training
+            assert [n for n, _ in model.named_parameters()].sort() == [n for n, _ in module.named_parameters()].sort()
+            with mpc.no_grad():
+                return model(mpc.share(x if s.rank == 0 else None, 0)).reveal()
+
+    got, want = run(program, parties, protocol), plain(copy.deepcopy(module).double(), x)
+    assert got.shape == want.shape
+    np.testing.assert_allclose(got, want, atol=case.tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("case", CASES, ids=ids)
+@pytest.mark.parametrize("protocol,parties", SETTINGS)
+def test_trains_as_torch_and_returns(case: Case, protocol: str, parties: int) -> None:
+    module, x = case.module(torch).train(), case.input()
+    reference = copy.deepcopy(module).double()
+    target = np.random.default_rng(3).integers(-4, 5, plain(copy.deepcopy(reference), x).shape) / 4
+    optimizer = torch.optim.SGD(reference.parameters(), lr=case.lr)
+    for _ in range(2):
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(reference(torch.tensor(x)), torch.tensor(target)).backward()
+        optimizer.step()
+
+    def program() -> Any:
+        with mpc.session() as s:
+            model = mpc.nn.from_torch(module if s.rank == 0 else None)
+            assert model.training
+            xs, ys = mpc.share(x, 1), mpc.share(target, 1)
+            optimizer = mpc.optim.SGD(model.parameters(), lr=case.lr)
+            for _ in range(2):
+                optimizer.zero_grad()
+                mpc.nn.functional.mse_loss(model(xs), ys).backward()
+                optimizer.step()
+            arrays = model.reveal(to=0, into=module if s.rank == 0 else None, reason="trained")
+            return arrays, [(line.recipients, line.reason) for line in s.report().ledger]
+
+    arrays, ledger = run(program, parties, protocol)
+    want = {name: value.numpy() for name, value in reference.state_dict().items() if not name.endswith("_tracked")}
+    got = dict(module.state_dict())
+    assert [line for line in ledger if line != ((0,), f"trained: {line[1].partition(': ')[2]}")] == []
+    assert sorted(line[1].partition(": ")[2] for line in ledger) == sorted(arrays)
+    for name, value in want.items():
+        assert got[name].dtype == torch.float32
+        np.testing.assert_allclose(got[name].numpy(), value, atol=case.trained, rtol=0, err_msg=name)
+    assert any(np.abs(value - start.numpy()).max() > 0.01 for value, start in
+               zip(want.values(), case.module(torch).state_dict().values(), strict=False))
+
+
+@pytest.mark.parametrize("case", CASES, ids=ids)
+def test_a_round_trip_changes_no_weight(case: Case) -> None:
+    module, copied = case.module(torch), case.module(torch)
+    with torch.no_grad():
+        for p in copied.parameters():
+            p.zero_()
+
+    def program() -> Any:
+        with mpc.session() as s:
+            arrays = mpc.nn.from_torch(module if s.rank == 1 else None, 1).reveal(to=0, into=copied if s.rank == 0 else None)
+            assert s.rank == 0 or set(arrays.values()) == {None}
+
+    run(program)
+    for (name, p), q in zip(module.state_dict().items(), copied.state_dict().values(), strict=True):
+        assert torch.equal(p, q), name
+
+
+def test_public_weights_are_local() -> None:
+    """Nothing is secret but the input: products cost nothing."""
+    module, x = CASES[1].module(torch).eval(), CASES[1].input()
+
+    def program() -> Any:
+        with mpc.session() as s:
+            model = mpc.nn.from_torch(module, owner=None)
+            before = s.report()
+            out = model(mpc.share(x, 0))
+            costs = {row.layer: row.rounds for row in s.report().since(before).by_layer()}
+            assert list(model.parameters()) == []
+            return out.reveal(), costs
+
+    got, costs = run(program)
+    np.testing.assert_allclose(got, plain(copy.deepcopy(module).double(), x), atol=3e-4)
+    linear = [rounds for layer, rounds in costs.items() if "Conv" in layer or "Linear" in layer]
+    assert len(linear) == 4 and sum(linear) == 0 and sum(costs.values()) > 0
+
+
+def test_public_input_costs_no_opening_of_it() -> None:
+    module, x = CASES[0].module(torch), CASES[0].input()
+
+    def program() -> Any:
+        with mpc.session() as s:
+            model = mpc.nn.from_torch(module if s.rank == 0 else None)
+            before = s.report()
+            out = model(torch.tensor(x))
+            costs = {row.layer: row.rounds for row in s.report().since(before).by_layer()}
+            return out.reveal(), costs["Sequential/0:Linear"]
+
+    got, rounds = run(program)
+    assert rounds == 0
+    np.testing.assert_allclose(got, plain(copy.deepcopy(module).double(), x), atol=2e-4)
+
+
+def test_modes_are_followed_as_in_torch() -> None:
+    """What depends on ``self.training`` in forward is traced in both modes."""
+
+    class Net(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x * 2 if self.training else x + 1
+
+    def program() -> Any:
+        with mpc.session() as s:
+            model = mpc.nn.from_torch(Net() if s.rank == 0 else None)
+            x = mpc.share(np.ones(2), 0)
+            return model(x).reveal().tolist(), model.eval()(x).reveal().tolist(), model.train()(x).reveal().tolist()
+
+    assert run(program) == ([2.0, 2.0], [2.0, 2.0], [2.0, 2.0])  # 1 * 2, 1 + 1
+
+
+def test_inputs_and_results_of_several_kinds() -> None:
+    class Net(torch.nn.Module):
+        def forward(self, x: Any, y: Any, scale: float = 2.0) -> Any:
+            return {"no": 1} if scale is None else (x + y, [x * scale, y.size(1)])
+
+    def program() -> Any:
+        with mpc.session() as s:
+            model = mpc.nn.from_torch(Net() if s.rank == 0 else None)
+            x = mpc.share(np.ones((1, 3)), 0)
+            total, (double, width) = model(x, np.full((1, 3), 0.5))
+            with pytest.raises(mpc.ConfigError, match="2: x, y"):
+                model(x)
+            return total.reveal().tolist(), double.reveal().tolist(), width
+
+    assert run(program) == ([[1.5] * 3], [[2.0] * 3], 3)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64", "int32", "bool"])
+def test_torch_tensors_are_public_operands(dtype: str) -> None:
+    def program() -> Any:
+        with mpc.session():
+            x = mpc.share(np.array([1.0, 2.0]), 0)
+            public = torch.tensor([1.0, 0.0]).to(getattr(torch, dtype))
+            if public.is_floating_point():
+                public.requires_grad_()
+            sums = [x + public, public + x, x * public, public * x, mpc.share(public, 1) + x, x - public, public - x]
+            return [s.reveal().tolist() for s in sums] + [float((x @ public).reveal()), float((public @ x).reveal())]
+
+    assert run(program) == [[2, 2], [2, 2], [1, 0], [1, 0], [2, 2], [0, 2], [0, -2], 1, 1]
