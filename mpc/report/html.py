@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING
 
 from mpc.config import VERSION
 from mpc.report.charts import bar, curve, legend
+from mpc.report.markup import grid, path, section
 from mpc.report.rows import Point, Row
 from mpc.report.style import CSS
 from mpc.report.views import (
@@ -23,7 +23,6 @@ from mpc.report.views import (
 if TYPE_CHECKING:
     from mpc.report.report import Report
 
-WORDS = ("note", "reason")
 NEGLIGIBLE = 0.005  # of all seconds: no bar for what sends nothing either
 
 
@@ -91,12 +90,12 @@ def _tiles(report: Report, clear: bool) -> str:
 def _ledger(report: Report) -> str:
     lines = ledger_lines(report.ledger, report.world_size)
     if not lines:
-        return _section("What was revealed", "Nothing.", "")
+        return section("What was revealed", "Nothing.", "")
     rows = [(reason, shape, to, site, f"{count:,}") for site, shape, to, reason, count in lines]
     table = Table("", ("reason", "shape", "to", "where", "times"), rows, None, 4)
-    return _section(
+    return section(
         "What was revealed", "Every value that left its shares, and nothing else: why, to whom, and where in the program.",
-        _table(table, "What was revealed"),
+        grid(table, "What was revealed"),
     )
 
 
@@ -109,7 +108,7 @@ def _curves(report: Report) -> str:
     figures = [curve(name, series[name]) for name in drawn]
     if not figures:
         return ""
-    return _section(
+    return section(
         "Training", "Public numbers only: losses that were revealed, and what the program noted.",
         f'<div class="curves">{"".join(figures)}</div>',
     )
@@ -131,7 +130,7 @@ def _layers(report: Report) -> str:
             of = "rounds" if name == "Rounds" else "sent" if name == "Sent" else ""
             cells.append(bar(parts, float(whole), show(sum(map(value, rows))), of))
     keys = legend([("a", "forward pass"), ("b", "backward pass"), ("rest", "not a layer")])
-    return _section(
+    return section(
         "Cost per layer",
         "In the program's order. The backward pass counts at the layer whose gradient it computes; a layer's output is "
         "truncated by whatever uses it next.",
@@ -175,10 +174,11 @@ def _networks(report: Report) -> str:
             for p in predictions
         ],
     )
-    return _section(
-        "On other networks", "Predicted from the counted rounds and bytes. A bar shows what the time is made of, the number how long it is without "
-        "the hatched part.",
-        f'{keys}<div class="bars nets">{cells}</div><br>{_table(table, "Predictions")}',
+    return section(
+        "On other networks",
+        "Predicted from the counted rounds and bytes. A bar shows what the time is made of, the number how long it is "
+        "without the hatched part.",
+        f'{keys}<div class="bars nets">{cells}</div><br>{grid(table, "Predictions")}',
     )
 
 
@@ -187,15 +187,15 @@ def _operations(report: Report) -> str:
     note = "Of the whole program, wherever they stand. LAN and WAN are predictions of the online time."
     if report.protocol == "clear":
         note = "Of the whole program, wherever they stand."
-    return _section("Cost per operation", note, _table(table, "Cost per operation"))
+    return section("Cost per operation", note, grid(table, "Cost per operation"))
 
 
 def _headroom(report: Report) -> str:
     tables = headroom_tables(report)
     if not tables:
         return ""
-    body = "".join(f"<h3>{escape(t.title)}</h3>{_table(t, t.title)}" for t in tables)
-    return _section(
+    body = "".join(f"<h3>{escape(t.title)}</h3>{grid(t, t.title)}" for t in tables)
+    return section(
         "Headroom",
         "How close values came to the range that secret shares can hold, where leaving it would go unnoticed: each bit left "
         "is a factor of two. Below 2 bits is flagged, as are values that keep fewer than 4 significant bits.",
@@ -216,8 +216,8 @@ def _scopes(report: Report) -> str:
         ],
     )
     return (
-        f"<section><details><summary>Cost per layer as a table</summary>{_table(layers, 'Cost per layer')}</details></section>"
-        f"<section><details><summary>Every scope of the program</summary>{_table(every, 'Every scope')}</details></section>"
+        f"<section><details><summary>Cost per layer as a table</summary>{grid(layers, 'Cost per layer')}</details></section>"
+        f"<section><details><summary>Every scope of the program</summary>{grid(every, 'Every scope')}</details></section>"
     )
 
 
@@ -243,43 +243,3 @@ def _how(report: Report, clear: bool) -> str:
         f"<footer>Written by mpc {escape(VERSION)}, protocol {escape(report.protocol)}, {report.frac_bits} fraction bits, "
         f"as counted at party {report.rank}.</footer>"
     )
-
-
-# --- pieces
-def _section(title: str, text: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2><p>{escape(text)}</p>{body}</section>"
-
-
-def path(label: str) -> str:
-    """A label whose last component stands out."""
-    outer, _, last = label.rpartition("/")
-    return f"<i>{escape(outer)}/</i>{escape(last)}" if outer else escape(last)
-
-
-def _table(table: Table, label: str) -> str:
-    kinds = ["words" if name in WORDS else "name" if k < table.left else "" for k, name in enumerate(table.head)]
-
-    def cells(line: Iterable[str], tag: str) -> str:
-        return "".join(
-            f"<{tag}{f' class={kind}' if kind else ''}>{_cell(text, name, tag)}</{tag}>"
-            for text, kind, name in zip(line, kinds, table.head, strict=True)
-        )
-
-    rows = "".join(f"<tr>{cells(line, 'td')}</tr>" for line in table.lines)
-    foot = f"<tfoot><tr>{cells(table.total, 'td')}</tr></tfoot>" if table.total else ""
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label, quote=True)}"><table>'
-        f"<thead><tr>{cells(table.head, 'th')}</tr></thead><tbody>{rows}</tbody>{foot}</table></div>"
-    )
-
-
-def _cell(text: str, name: str, tag: str) -> str:
-    if tag == "th":
-        return escape(text[:1].upper() + text[1:] if text.islower() else text)
-    if name in ("layer", "in", "scope"):
-        return f'<span class="path">{path(text)}</span>'
-    if name == "where":
-        return f"<code>{escape(text)}</code>"
-    if name == "note" and text:
-        return f'<span class="flag">{escape(text)}</span>'
-    return escape(text)

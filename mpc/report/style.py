@@ -25,7 +25,8 @@ body {
 main { max-width: 1080px; margin: 0 auto; padding: 40px 24px 56px; }
 header p { margin: 0; max-width: 46em; }
 .eyebrow { font-size: 13px; font-weight: 600; color: var(--a); letter-spacing: .02em; }
-h1 { font-size: 30px; line-height: 1.2; margin: 4px 0 10px; letter-spacing: -.01em; text-wrap: balance; overflow-wrap: anywhere; }
+h1 { font-size: 30px; line-height: 1.2; margin: 4px 0 10px; letter-spacing: -.01em; text-wrap: balance;
+  overflow-wrap: anywhere; }
 h2 { font-size: 18px; margin: 0 0 2px; }
 h3 { font-size: 15px; margin: 22px 0 6px; }
 h2 + p, .note { color: var(--soft); margin: 0 0 16px; max-width: 52em; font-size: 14px; }
@@ -61,7 +62,8 @@ code, .path { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liber
   background: var(--k); vertical-align: -1px; }
 .bars { display: grid; grid-template-columns: minmax(9em, max-content) 1fr 1fr 1fr; gap: 7px 22px; align-items: center;
   font-size: 14px; font-variant-numeric: tabular-nums; }
-.bars .head { color: var(--soft); font-size: 13px; font-weight: 600; border-bottom: 1px solid var(--line); padding-bottom: 5px; }
+.bars .head { color: var(--soft); font-size: 13px; font-weight: 600; border-bottom: 1px solid var(--line);
+  padding-bottom: 5px; }
 .bars .label { overflow-wrap: anywhere; }
 .nets { grid-template-columns: minmax(9em, max-content) 1fr; }
 .bar { display: grid; grid-template-columns: 1fr 5.2em; gap: 10px; align-items: center; }
@@ -70,7 +72,8 @@ code, .path { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "Liber
 .track b { flex: none; background: var(--k); }
 .track b + b { box-shadow: inset 1px 0 0 var(--card); }
 .track .maybe { background: repeating-linear-gradient(-45deg, var(--k) 0 3px, transparent 3px 6px); }
-.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 26px 36px; margin-top: 12px; }
+.curves { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 26px 36px;
+  margin-top: 12px; }
 figure { margin: 0; min-width: 0; }
 figcaption { font-weight: 600; font-size: 14px; display: flex; justify-content: space-between; gap: 14px; margin-bottom: 8px;
   overflow-wrap: anywhere; }
@@ -82,7 +85,8 @@ figcaption span { color: var(--soft); font-weight: 400; white-space: nowrap; fon
 .plot span { position: absolute; font-size: 12px; color: var(--soft); font-variant-numeric: tabular-nums; line-height: 1; }
 .plot .y { right: 100%; margin-right: 8px; transform: translateY(-50%); }
 .plot .x { top: 100%; margin-top: 8px; transform: translateX(-50%); }
-.plot .dot { width: 7px; height: 7px; margin: -3.5px; border-radius: 50%; background: var(--a); box-shadow: 0 0 0 2px var(--card); }
+.plot .dot { width: 7px; height: 7px; margin: -3.5px; border-radius: 50%; background: var(--a);
+  box-shadow: 0 0 0 2px var(--card); }
 details summary { cursor: pointer; font-weight: 600; }
 details[open] summary { margin-bottom: 12px; }
 dl.how { margin: 0; font-size: 14px; max-width: 56em; }

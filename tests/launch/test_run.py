@@ -54,6 +54,30 @@ def test_all_output_and_report(script) -> None:  # type: ignore[no-untyped-def]
     assert any("program.py:9" in line and "everybody" in line and "for the test" in line for line in lines)
 
 
+@pytest.mark.parametrize("form", ["--report {}", "--report={}"])
+def test_report_as_a_page(script, tmp_path: Path, form: str) -> None:  # type: ignore[no-untyped-def]
+    page = tmp_path / "costs.html"
+    done = mpc_run("-n", "2", *form.format(page).split(), script(), "--report", "mine.html")
+    assert done.returncode == 0, done.stderr
+    assert "argv ['--report', 'mine.html']" in done.stdout, "what follows the script is its own"
+    assert "Revealed, and nothing else:" in done.stdout and str(page) in done.stdout
+    text = page.read_text()
+    assert "for the test" in text and "program.py:9" in text
+
+
+def test_a_page_of_each_session(script, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    body = """
+        import mpc
+        for number in (1, 2):
+            with mpc.session() as s:
+                mpc.share(1.0, 0).reveal(reason=f"session {number}")
+    """
+    done = mpc_run("-n", "2", "--report", str(tmp_path / "costs.html"), script(body, whole=True))
+    assert done.returncode == 0, done.stderr
+    assert "session 1" in (tmp_path / "costs.html").read_text()
+    assert "session 2" in (tmp_path / "costs-2.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("body", "code", "message"),
     [
@@ -78,6 +102,7 @@ def test_exit_codes(script, body: str, code: int, message: str) -> None:  # type
     ("arguments", "code", "message"),
     [
         (["nowhere.py"], 6, "nowhere.py"),
+        (["--report=/no/such/folder/x.html", __file__], 6, "/no/such/folder/x.html"),
         (["-n", "9", "x.py"], 2, "8"),
         (["--protocol", "magic", "x.py"], 2, "magic"),
         ([], 2, "script"),
