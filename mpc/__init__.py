@@ -1,5 +1,5 @@
 """Secure multi-party computation that reads like PyTorch: the public names, nothing else."""
-from mpc import data, errors, linear_model, nn, optim
+from mpc import data, errors, linear_model, neural_network, nn, optim
 from mpc.errors import (
     AuthenticationError,
     ConfigError,
@@ -47,6 +47,7 @@ __all__ = [
     "load",
     "local",
     "manual_seed",
+    "neural_network",
     "nn",
     "no_grad",
     "optim",

@@ -80,7 +80,8 @@ def test_ten_classes() -> None:
 
     def program() -> Any:
         with mpc.session():
-            return LogisticRegression(classes=10, max_iter=60).fit(by_columns(x[train]), mpc.share(y[train], 1)).predict(x).reveal()
+            model = LogisticRegression(classes=10, max_iter=60).fit(by_columns(x[train]), mpc.share(y[train], 1))
+            return model.predict(x).reveal()
 
     assert accuracy(run(program, "additive"), y) > reference(x[train], y[train]).score(x, y) - 0.005
 
