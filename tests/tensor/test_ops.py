@@ -21,6 +21,7 @@ class TorchNames:
     plain = True
     where, cat, stack = torch.where, torch.cat, torch.stack
     relu, sigmoid, square, broadcast_to = torch.relu, torch.sigmoid, torch.square, torch.broadcast_to
+    gelu, maximum, minimum = torch.nn.functional.gelu, torch.maximum, torch.minimum
     public = staticmethod(torch.tensor)
     mask = staticmethod(torch.tensor)
     indices = staticmethod(torch.tensor)
@@ -35,6 +36,9 @@ class SecretNames:
     sigmoid = staticmethod(lambda x: x.sigmoid())
     square = staticmethod(lambda x: x.square())
     broadcast_to = staticmethod(lambda x, shape: x.broadcast_to(shape))
+    gelu = staticmethod(lambda x: x.gelu())
+    maximum = staticmethod(lambda x, y: x.maximum(y))
+    minimum = staticmethod(lambda x, y: x.minimum(y))
     public = staticmethod(np.array)
     mask = staticmethod(np.array)
     indices = staticmethod(list)
