@@ -9,8 +9,8 @@ import mpc
 NAMES = """
     AuthenticationError ConfigError CorruptFrame DealerLost FixedPointRangeError IntegrityError MPCError NotSupported
     PartyLost PreprocessingExhausted ProgramMismatch Report SecretTensor SessionError ShapeError
-    cat constant data errors linear_model load local manual_seed nn neural_network no_grad optim profile reconstruct save secret_share
-    session share stack where
+    cat constant data errors linear_model load local manual_seed nn neural_network no_grad optim profile reconstruct
+    save secret_share session share stack where
 """.split()
 HEAVY = ("torch", "sklearn", "scipy", "pandas", "matplotlib", "flwr", "opacus", "phe", "rich", "typer", "cloudpickle")
 
