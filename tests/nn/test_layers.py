@@ -17,7 +17,7 @@ SETTINGS = [("clear", 2), ("additive", 2), ("additive", 3)]
 
 @cache
 def reference(case: Case) -> Any:
-    """(start, value, input's gradient, parameters' gradients, buffers afterwards) in torch's float64."""
+    """(start, value, gradients, running statistics afterwards, value in evaluation) in torch's float64."""
     torch.manual_seed(len(case.name))
     module = case.make(torch.nn).double()
     with torch.no_grad():
@@ -28,8 +28,9 @@ def reference(case: Case) -> Any:
     x = torch.tensor(case.input(), requires_grad=True)
     out = module(x)
     (out * torch.tensor(case.seed(tuple(out.shape)))).sum().backward()
-    gradients = {name: p.grad.numpy() for name, p in module.named_parameters()}
-    return start, out.detach().numpy(), x.grad.numpy(), gradients, {n: b.numpy() for n, b in module.named_buffers()}
+    gradients = {"": x.grad.numpy()} | {name: p.grad.numpy() for name, p in module.named_parameters()}
+    buffers = {name: b.numpy().copy() for name, b in module.named_buffers()}
+    return start, out.detach().numpy(), gradients, buffers, module.eval()(x).detach().numpy()
 
 
 def _on_secrets(case: Case) -> Any:
@@ -38,8 +39,10 @@ def _on_secrets(case: Case) -> Any:
     x = mpc.share(case.input(), owner=1, requires_grad=True)
     out = module(x)
     (out * case.seed(out.shape)).sum().backward()
-    gradients = {name: p.grad.reveal(reason="test") for name, p in module.named_parameters()}
-    return out.reveal(reason="test"), x.grad.reveal(reason="test"), gradients
+    gradients = {"": x.grad} | {name: p.grad for name, p in module.named_parameters()}
+    buffers = {n: b if isinstance(b, int) else b.reveal(reason="test") for n, b in module.named_buffers()}
+    later = module.eval()(x).reveal(reason="test")
+    return out.reveal(reason="test"), {n: g.reveal(reason="test") for n, g in gradients.items()}, buffers, later
 
 
 def _program() -> dict[str, Any]:
@@ -57,15 +60,18 @@ def results(protocol: str, parties: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("protocol,parties", SETTINGS, ids=lambda v: str(v))
 def test_agrees_with_torch(protocol: str, parties: int, case: Case) -> None:
-    _, value, dx, gradients, _ = reference(case)
+    _, *wanted = reference(case)
     everywhere = results(protocol, parties)
-    got, got_dx, got_gradients = everywhere[0][case.name]
-    bound = case.ulps * ULP
-    np.testing.assert_allclose(got, value, atol=bound, rtol=0)
-    loose = 4 * bound if case.gradient_ulps is None else case.gradient_ulps * ULP
-    np.testing.assert_allclose(got_dx, dx, atol=loose, rtol=0)
-    assert got_gradients.keys() == gradients.keys()
-    for name, want in gradients.items():
-        np.testing.assert_allclose(got_gradients[name], want, atol=loose, rtol=0, err_msg=name)
+    got, gradients, buffers, later = everywhere[0][case.name]
+    value, want_gradients, want_buffers, want_later = wanted
+    np.testing.assert_allclose(got, value, atol=case.ulps * ULP, rtol=0)
+    coarse = 2**-13 if buffers else 0  # the running variance moves by coefficients of 12 bits
+    np.testing.assert_allclose(later, want_later, atol=case.ulps * ULP, rtol=coarse)
+    loose = (4 * case.ulps if case.gradient_ulps is None else case.gradient_ulps) * ULP
+    assert gradients.keys() == want_gradients.keys() and buffers.keys() == want_buffers.keys()
+    for name, want in want_gradients.items():
+        np.testing.assert_allclose(gradients[name], want, atol=loose, rtol=0, err_msg=name)
+    for name, want in want_buffers.items():
+        np.testing.assert_allclose(buffers[name], want, atol=4 * ULP, rtol=2**-12, err_msg=name)
     for other in everywhere[1:]:
         np.testing.assert_array_equal(other[case.name][0], got)

@@ -8,8 +8,8 @@ import numpy as np
 from mpc.autograd import Op, Variable
 from mpc.errors import NotSupported
 from mpc.nn.functional.reduction import count, factor, lazy, over, target_of, without_gradient
-from mpc.ops.elementwise import mul, operand, scaled
 from mpc.ops.activations import sigmoid_value
+from mpc.ops.elementwise import mul, operand, scaled
 from mpc.ops.value import Operand, Value, add
 from mpc.tensor import SecretTensor
 
