@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -9,13 +10,14 @@ from mpc.report.rows import Point
 
 MOST_POINTS = 600  # of a curve; beyond, each stretch shows its lowest and highest point
 MOST_DOTS = 40
+_AXIS = re.compile(r"(?<=\w)[\s,:]+(?:(?:of|at|after|in)\s+)?(step|epoch|batch|iteration|round)$")  # "loss, step"
 
 
 def curve(name: str, points: Sequence[Point]) -> str:
     """One series as a figure with axes; needs two finite points."""
     shown = thinned([p for p in points if math.isfinite(p.value) and math.isfinite(p.step)])
     xs, ys = [p.step for p in shown], [p.value for p in shown]
-    across, up = ticks(min(xs), max(xs), 6), ticks(min(ys), max(ys), 5)
+    across, up = ticks(min(xs), max(xs), 6, whole=all(float(x).is_integer() for x in xs)), ticks(min(ys), max(ys), 5)
     left, right = min(xs), max(xs)
     if left == right:
         left, right = left - 1, right + 1
@@ -33,6 +35,10 @@ def curve(name: str, points: Sequence[Point]) -> str:
         x, y = at(p.step, p.value)
         hint = f"{number(p.step)}: {p.value:.4g}"
         labels.append(f'<span class="dot" style="left:{x:.2f}%;top:{y:.2f}%" title="{hint}"></span>')
+    found = _AXIS.search(name)
+    if found is not None:
+        labels.append(f'<span class="unit">{escape(found[1])}</span>')
+        name = name[: found.start()]
     what = escape(name, quote=True)
     last = f"{ys[0]:.4g} &rarr; {ys[-1]:.4g}"
     return (
@@ -56,13 +62,13 @@ def thinned(points: Sequence[Point]) -> list[Point]:
     return out
 
 
-def ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers from at or below ``low`` to at or above ``high``."""
+def ticks(low: float, high: float, most: int, whole: bool = False) -> list[float]:
+    """Round numbers from at or below ``low`` to at or above ``high``; ``whole``: integers only."""
     if low == high:
         low, high = low - (abs(low) or 1.0) / 2, high + (abs(high) or 1.0) / 2
-    rough = (high - low) / max(1, most - 1)
+    rough = max((high - low) / max(1, most - 1), 1.0 if whole else 0.0)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough * 0.999)
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
     first = math.floor(low / step + 1e-9)
     return [k * step for k in range(first, math.ceil(high / step - 1e-9) + 1)]
 

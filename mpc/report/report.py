@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mpc.report import html, text
 from mpc.report.network import NETWORKS, Prediction, predict
 from mpc.report.rows import Headroom, LedgerLine, Point, Row, total
-from mpc.report.views import by_layer, by_operation, headroom_by
+from mpc.report.views import by_layer, by_operation, headroom_by, phases
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,11 +65,11 @@ class Report:
 
     def headroom_by_operation(self) -> list[Headroom]:
         """Of each operation the values that came closest to their limit."""
-        return headroom_by(self.headroom, "operation")
+        return headroom_by(self.headroom, "operation", phases(self.rows))
 
     def headroom_by_layer(self) -> list[Headroom]:
         """Of each layer and pass the values that came closest to their limit."""
-        return headroom_by(self.headroom, "layer")
+        return headroom_by(self.headroom, "layer", phases(self.rows))
 
     def predictions(self) -> list[Prediction]:
         """The whole on `LAN` (1 Gbit/s, 0.5 ms) and `WAN` (100 Mbit/s, 40 ms): see `mpc.report.network.predict`."""

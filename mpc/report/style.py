@@ -78,13 +78,14 @@ figure { margin: 0; min-width: 0; }
 figcaption { font-weight: 600; font-size: 14px; display: flex; justify-content: space-between; gap: 14px; margin-bottom: 8px;
   overflow-wrap: anywhere; }
 figcaption span { color: var(--soft); font-weight: 400; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.plot { position: relative; height: 210px; margin: 6px 8px 24px 46px; }
+.plot { position: relative; height: 210px; margin: 6px 8px 40px 46px; }
 .plot svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; }
 .plot line { stroke: var(--grid); vector-effect: non-scaling-stroke; }
 .plot polyline { fill: none; stroke: var(--a); stroke-width: 2; stroke-linejoin: round; vector-effect: non-scaling-stroke; }
 .plot span { position: absolute; font-size: 12px; color: var(--soft); font-variant-numeric: tabular-nums; line-height: 1; }
 .plot .y { right: 100%; margin-right: 8px; transform: translateY(-50%); }
 .plot .x { top: 100%; margin-top: 8px; transform: translateX(-50%); }
+.plot .unit { right: 0; top: 100%; margin-top: 24px; }
 .plot .dot { width: 7px; height: 7px; margin: -3.5px; border-radius: 50%; background: var(--a);
   box-shadow: 0 0 0 2px var(--card); }
 details summary { cursor: pointer; font-weight: 600; }

@@ -28,11 +28,9 @@ def by_layer(rows: Iterable[Row]) -> list[Row]:
     no layer comes last, by its outermost scope (share, reveal, an optimiser's name, a phase of the program)."""
     out: dict[tuple[str, bool], Row] = {}
     rows = list(rows)
-    phases = {"share", "reveal", *(row.label.split("/")[0] for row in rows if "/" in row.label)}
+    known = phases(rows)
     for row in rows:
-        name = layer_of(row)
-        if not row.layer and name not in phases:
-            name = OUTSIDE  # a kernel that stands alone
+        name = layer_of(row, known)
         sum_ = out.setdefault((name, row.backward), Row(name, "", row.layer, row.backward))
         calls = row.calls if row.label in (name, f"{name}/backward") else 0
         sum_.add(row)
@@ -40,17 +38,22 @@ def by_layer(rows: Iterable[Row]) -> list[Row]:
     return sorted(out.values(), key=lambda row: not row.layer)
 
 
-def layer_of(row: Row | Headroom) -> str:
-    """The layer by path, or the outermost scope."""
+def phases(rows: Iterable[Row]) -> set[str]:
+    """Outermost scopes that say more than the name of a kernel that stands alone."""
+    return {"share", "reveal", *(row.label.split("/")[0] for row in rows if "/" in row.label)}
+
+
+def layer_of(row: Row | Headroom, known: set[str]) -> str:
+    """The layer by path, or the outermost scope if it is one of the ``known`` phases."""
     first = row.label.split("/")[0]
-    return row.layer or (OUTSIDE if first in (PROGRAM, "backward") else first)
+    return row.layer or (first if first in known and first != "backward" else OUTSIDE)
 
 
-def headroom_by(headroom: Sequence[Headroom], by: Literal["operation", "layer"]) -> list[Headroom]:
+def headroom_by(headroom: Sequence[Headroom], by: Literal["operation", "layer"], known: set[str]) -> list[Headroom]:
     """The worst of each operation, or of each layer and pass."""
     out: dict[object, Headroom] = {}
     for row in sorted(headroom, key=lambda h: h.bits_left):
-        out.setdefault(operation_of(row) if by == "operation" else (layer_of(row), row.backward), row)
+        out.setdefault(operation_of(row) if by == "operation" else (layer_of(row, known), row.backward), row)
     return list(out.values())
 
 
@@ -114,31 +117,28 @@ def costs(row: Row) -> tuple[str, ...]:
 
 
 def headroom_tables(report: Report) -> list[Table]:
-    """By layer, by operation: the worst first. Empty but under protocol="clear"."""
+    """What is flagged, then by layer and by operation: the worst first. Empty but under protocol="clear"."""
     if not report.headroom:
         return []
-    head = ("largest", "limit", "bits left", "note")
+    known = phases(report.rows)
+    head = ("layer", "pass", "operation", "largest", "limit", "bits left")
 
     def cells(row: Headroom) -> tuple[str, ...]:
         left = "all zero" if row.worst == 0.0 else f"{row.bits_left:.1f}"
-        return f"{row.largest:.4g}", f"{row.limit:.4g}", left, row.warning
+        limit = f"2^{row.limit_bits - row.scale}"
+        return layer_of(row, known), pass_of(row), operation_of(row), f"{row.largest:.4g}", limit, left
 
-    layers = [
-        (layer_of(row), pass_of(row), operation_of(row), *cells(row))
-        for row in report.headroom_by_layer()
-    ]
-    operations = [(operation_of(row), layer_of(row), *cells(row)) for row in report.headroom_by_operation()]
-    flagged = [
-        (layer_of(row), pass_of(row), operation_of(row), *cells(row))
-        for row in report.headroom
-        if row.warning
-    ]
+    flagged = [(*cells(row), row.warning) for row in report.headroom if row.warning]
+    operations = [cells(row) for row in report.headroom_by_operation()]
     tables = [
-        Table("Headroom by layer (the closest to its limit first)", ("layer", "pass", "operation", *head), layers, None, 3),
-        Table("Headroom by operation", ("operation", "in", *head), operations, None, 2),
+        Table("Headroom by layer, the closest to its limit first", head, list(map(cells, report.headroom_by_layer())), None, 3),
+        Table(
+            "Headroom by operation, and where", ("operation", *head[:2], *head[3:]),
+            [(c[2], *c[:2], *c[3:]) for c in operations], None, 3,
+        ),
     ]
     if flagged:
-        tables.insert(0, Table("Headroom: look at these", ("layer", "pass", "operation", *head), flagged, None, 3))
+        tables.insert(0, Table("Headroom: look at these", (*head, "note"), flagged, None, 3))
     return tables
 
 

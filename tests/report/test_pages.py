@@ -104,6 +104,7 @@ def test_ticks_are_round_and_around(low: float, high: float) -> None:
     assert 2 <= len(got) <= 8 and got[0] <= low + 1e-9 * abs(low) and got[-1] >= high - 1e-9 * abs(high)
     steps = np.diff(got)
     np.testing.assert_allclose(steps, steps[0])
+    assert all(tick.is_integer() for tick in ticks(1, 12, 6, whole=True))
 
 
 def test_long_curves_keep_their_extremes() -> None:
