@@ -61,6 +61,14 @@ class Pending:
         return out
 
 
+def publish(party: Party, kind: frames.Kind, words: Words) -> list[Words]:
+    """Public words of every party, as many from each, by rank; one round. What they say is checked by the caller."""
+    frame = frames.new(words.size)
+    frame[HEADER_WORDS:] = words
+    party.note(kind.name)
+    return party.post(kind, party.next_op(), frame, (words.size,)).wait()
+
+
 def echo_of(data: Frame, transport: Transport) -> errors.MPCError:
     """The exception that another party's abort frame stands for here."""
     try:

@@ -20,13 +20,13 @@ from mpc import party as current_party
 from mpc import prg
 from mpc.config import VERSION
 from mpc.errors import ConfigError, ProgramMismatch
+from mpc.exchange import publish
 from mpc.fixed_point import Words
 from mpc.party import Party
 from mpc.saving import files, tree
 from mpc.saving.agreement import RECORD_WORDS, Choice, Held, Record, choose, last_common, look, unpack
 from mpc.sharing import Share
-from mpc.transport import frames
-from mpc.transport.frames import HEADER_WORDS, Kind
+from mpc.transport.frames import Kind
 
 NONCE_BYTES: Final = 32
 _NONCE: Final = slice(0, 4)
@@ -51,11 +51,12 @@ def save(obj: Any, path: str | os.PathLike[str]) -> Path:
     party = current_party.current()
     target = path_of(path, party.rank)
     with party.scope("save"):
+        party.note("save")
         shares: list[Share] = []
         node = tree.flatten(obj, shares)
         words = _fresh(party, shares)
         held = [look(target, party.rank, party.config), look(files.previous(target), party.rank, party.config)]
-        got = _exchange(party, "save", np.concatenate([
+        got = publish(party, Kind.SAVED, np.concatenate([
             np.frombuffer(os.urandom(NONCE_BYTES), np.uint64),
             np.frombuffer(_digest(node), np.uint64),
             held[0].record.pack(),
@@ -97,8 +98,8 @@ def load(
     target = path_of(path, party.rank)
     with party.scope("load"):
         held = [look(target, party.rank, party.config), look(files.previous(target), party.rank, party.config)]
-        party.note(generation, missing_ok, _outline(into))
-        got = _exchange(party, "load", np.concatenate([h.record.pack() for h in held]))
+        party.note("load", generation, missing_ok, _outline(into))
+        got = publish(party, Kind.SAVED, np.concatenate([h.record.pack() for h in held]))
         choice = choose([_pair(g) for g in got], generation, party.rank, [h.trouble for h in held])
         if choice is None:
             if missing_ok:
@@ -158,7 +159,7 @@ def _replace(party: Party, target: Path, data: bytes, keep: bool) -> None:
             writing = files.Writing(target, data)
         except OSError as error:
             trouble = f"{target}: {error.strerror or error}"
-        got = _exchange(party, "saved", np.array([writing is None], np.uint64))
+        got = publish(party, Kind.SAVED, np.array([writing is None], np.uint64))
         failed = [rank for rank, g in enumerate(got) if g[0]]
         if failed:
             own = party.rank in failed
@@ -172,14 +173,6 @@ def _replace(party: Party, target: Path, data: bytes, keep: bool) -> None:
         raise
     assert writing is not None
     writing.finish(keep)
-
-
-def _exchange(party: Party, what: str, words: Words) -> list[Words]:
-    """Every party's public words, by rank; one round."""
-    frame = frames.new(words.size)
-    frame[HEADER_WORDS:] = words
-    party.note(what)
-    return party.post(Kind.SAVED, party.next_op(), frame, (words.size,)).wait()
 
 
 def _pair(words: Words) -> tuple[Record, Record]:

@@ -38,6 +38,7 @@ class Kind(IntEnum):
     BARRIER = 10
     CLOSE = 11
     SAVED = 12  # public words about files of shares
+    SHAPES = 13  # of what each party brings
     PING = 254
     ABORT = 255
 
