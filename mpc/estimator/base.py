@@ -26,11 +26,14 @@ class Estimator:
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The constructor's arguments."""
         names: list[str] = []
-        for kind in type(self).__mro__:  # a constructor that takes **options passes them on
-            found = list(inspect.signature(kind.__init__).parameters.values())[1:]
+        for kind in type(self).__mro__:
+            own = vars(kind).get("__init__")
+            if own is None:
+                continue
+            found = list(inspect.signature(own).parameters.values())[1:]
             names += [p.name for p in found if p.kind is not inspect.Parameter.VAR_KEYWORD]
-            if all(p.kind is not inspect.Parameter.VAR_KEYWORD for p in found):
-                break
+            if not found or found[-1].kind is not inspect.Parameter.VAR_KEYWORD:
+                break  # otherwise it passes **options on
         return {name: getattr(self, name) for name in names}
 
     def set_params(self, **params: Any) -> Self:
@@ -61,7 +64,8 @@ class Estimator:
 
     def _reveal(self, x: SecretTensor, reason: str, depth: int = 3) -> float:
         """Open one number to everybody; the ledger names the caller of the method that asks."""
-        got = x.party.reveal(x._value.settled(), None, f"{type(self).__name__}.{reason}", False, depth)
+        x.party.note("value", x._value.number)
+        got = x.party.reveal(x._value.settled(exact=True), None, f"{type(self).__name__}.{reason}", False, depth)
         assert got is not None
         return float(got.reshape(-1)[0])
 

@@ -29,12 +29,13 @@ class ElasticNet(LinearModel, Regressor):
     ||y - X w - b||^2 / (2 rows) + alpha l1_ratio ||w||_1 + alpha (1 - l1_ratio) ||w||^2 / 2, as scikit-learn's.
 
     Method: columns and targets are centred and scaled by secret powers of two as for `Ridge`; then ADMM with
-    over-relaxation: a product with (X.T X + R)^-1 R, inverted once, and a soft threshold by one ReLU. R holds a secret
-    power of two per column near the root of its threshold. An iteration takes about 7 rounds and touches features only,
-    no rows. Coefficients that are zero are exactly zero. ``n_iter_`` is ``max_iter``, unless ``tol`` is given: then every
-    tenth iteration reveals the mean square of the last change, relative to that of the targets over the columns, and fit ends
-    below tol^2. Otherwise fit reveals nothing. Range: as `Ridge`.
-    Error: REPLACE
+    over-relaxation: a product with (X.T X + R)^-1 R, found once, and a soft threshold by one ReLU. R holds a secret power
+    of two per column, near the root of its threshold. About 90 rounds and 6 per iteration, which touches features only,
+    no rows. ``n_iter_`` is ``max_iter`` (50 did as well as 100 on every set tried), unless ``tol`` is given: then every
+    tenth iteration reveals the root mean square of the last change of the scaled coefficients, and fit ends below ``tol``.
+    Otherwise fit reveals nothing. Range: as `Ridge`; alpha below 2^10 times the standard deviations of y and a column.
+    Error: predictions as `Ridge`'s; coefficients to 1e-3 standard deviations of y per one of their column. Those that are
+    zero are exactly zero; one within the error of its threshold may be either.
     """
 
     n_iter_: int
@@ -89,18 +90,15 @@ class ElasticNet(LinearModel, Regressor):
         step = seven_quarters(protocol.mul(inverse, r.reshape((1, -1))))
         step = shortened(party, step, STEP_BITS)
         protocol.open(step)
-        v = tensor(party, shortened(party, start, f))
-        z = previous = u = None
-        for k in range(self.max_iter):
-            if u is not None:
-                ahead = add(start, protocol.matmul(step, (z - u)._value.settled()))
-                rest = (u - 0.75 * z)._value.absorbed()
-                v = tensor(party, shortened(party, add(ahead, rest), f))
-            sides = stack([v - limit, -v - limit]).relu()
-            previous, z = z, sides[0] - sides[1]
-            u = v - z
-            self.n_iter_ = k + 1
-            if self.tol is not None and k % 10 == 9 and self._change(z - previous) < self.tol:
+        z, u = _soft(tensor(party, shortened(party, start, f)), limit)
+        self.n_iter_ = 1
+        for k in range(2, self.max_iter + 1):
+            ahead = add(start, protocol.matmul(step, (z - u)._value.settled()))
+            v = tensor(party, shortened(party, add(ahead, (u - 0.75 * z)._value.absorbed()), f))
+            before = z
+            z, u = _soft(v, limit)
+            self.n_iter_ = k
+            if self.tol is not None and k % 10 == 0 and self._change(z - before) < self.tol:
                 break
         return z
 
@@ -122,3 +120,10 @@ class Lasso(ElasticNet):
 def seven_quarters(x: Share) -> Share:
     """x times 7/4, exactly."""
     return Share(x.words * np.uint64(7), x.scale + 2)
+
+
+def _soft(v: SecretTensor, limit: SecretTensor) -> tuple[SecretTensor, SecretTensor]:
+    """(v moved towards 0 by ``limit``, and how far it moved): one ReLU."""
+    sides = stack([v - limit, -v - limit]).relu()
+    z = sides[0] - sides[1]
+    return z, v - z

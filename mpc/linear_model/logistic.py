@@ -21,12 +21,13 @@ class LogisticRegression(LinearModel, Classifier):
     Method: columns are centred and scaled by secret powers of two as for `Ridge`. The curvature is bounded by that of
     1/4 X.T X (two classes) or 1/2 X.T X (Boehning), whose inverse is found once; a step is that inverse times the
     gradient, with Nesterov's momentum (k - 1) / (k + 2): no learning rate, and badly conditioned columns do no harm. X is
-    opened once; an iteration opens coefficients and errors, in about 8 rounds and those of a sigmoid or softmax.
-    ``max_iter`` iterations (50 suffice for two classes, 100 for the ten of digits); with ``tol`` every tenth one reveals
-    the root mean square of the last change of the scaled coefficients, and fit ends below ``tol``. Otherwise fit
-    reveals nothing. ``classes``: the values that labels may have or their number; see `mpc.estimator.labels`. Range: as
-    `Ridge`.
-    Error: REPLACE
+    opened once; an iteration opens coefficients and errors: 10 rounds for two classes, 20 to 25 for more, after about 65.
+    ``max_iter`` iterations: 50 reach scikit-learn's accuracy for two or three classes, the ten of digits take 100. With
+    ``tol`` every tenth one reveals the root mean square of the last change of the scaled coefficients, and fit ends below
+    ``tol``; otherwise fit reveals nothing. ``classes``: the values that labels may have or their number; see
+    `mpc.estimator.labels`. Range: as `Ridge`.
+    Error: probabilities within 0.02 of scikit-learn's where its optimum is reached (few classes, or much regularised);
+    coefficients in weak directions to a few hundredths, since sigmoid and softmax have errors of 1e-4.
     """
 
     n_iter_: int

@@ -4,6 +4,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mpc.autograd import no_grad
 from mpc.estimator import Regressor, columns, data, power_of_two
 from mpc.linear_model.base import LinearModel
@@ -19,10 +21,13 @@ class Ridge(LinearModel, Regressor):
 
     Method: columns are centred and scaled to mean squares between 1/4 and 1 by secret powers of two (found by
     comparisons, so no scale is public and none needs to be known), the Gram matrix is inverted by Newton-Schulz
-    iteration (products only), and ``refine`` steps of residual correction on the data remove the inverse's errors.
-    About 60 + 7 refine rounds. Range: sums of squares below 2^30 at 16 fraction bits, standard deviations of columns
-    and targets from 2^-9 to 2^14.
-    Error: REPLACE
+    iteration (products only, in more bits than tensors have), and ``refine`` steps of residual correction on the data
+    remove the inverse's errors. About 80 + 6 refine rounds; nothing is revealed.
+    Range: sums of squares below 2^30 at 16 fraction bits, standard deviations of columns and targets from 2^-9 to 2^14.
+    Error: predictions agree with float64's to 1e-3 standard deviations of y, coefficients likewise per standard deviation
+    of their column. Beside that coefficients have frac_bits bits: a column of standard deviation s adds s 2^-16 to a
+    prediction's error. Directions in which scaled columns vary by less than 2^-16 of their sum of squares shrink as if alpha
+    were larger there.
     """
 
     def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True, refine: int = 3) -> None:
@@ -43,7 +48,7 @@ class Ridge(LinearModel, Regressor):
             w = system.times(inverse, system.gradient(targets))
             for _ in range(self.refine):
                 w = w + system.times(inverse, system.gradient(targets - system.x @ w, w))
-            self._set(system, w * factor, mean, len(y.shape) == 1)
+            self._set(system, w * factor, mean, np.ndim(y) == 1)
         return self
 
     def predict(self, X: Any) -> SecretTensor:

@@ -46,7 +46,7 @@ class System:
             self.mean._value.settled()
             x = x - self.mean
         size = x.square().sum(0) * (2.0**-self.q * curvature) + penalty
-        self.scale, self._inverse_scale = power_of_two(size, 2, LOWEST, HIGHEST)
+        self.scale, _ = power_of_two(size, 2, LOWEST, HIGHEST)
         x = x * self.scale
         if ones:
             x = cat([x, constant(np.ones((self.rows, 1)))], 1)

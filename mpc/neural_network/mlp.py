@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mpc.estimator import Classes, Classifier, Regressor, columns, data, labels, secret
 from mpc.neural_network.base import Network, found
 from mpc.nn import functional
@@ -70,7 +72,7 @@ class MLPRegressor(Network, Regressor):
         """Fit to X (rows, features), y (rows,) or (rows, targets). Raises ShapeError."""
         x = data(X)
         target = columns(y, x.shape[0])
-        self._flat = len(y.shape) == 1
+        self._flat = np.ndim(y) == 1
         return self._fit(x, target)
 
     def _loss(self, out: SecretTensor, target: SecretTensor) -> SecretTensor:
