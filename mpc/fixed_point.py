@@ -22,7 +22,8 @@ def as_array(value: Any) -> npt.NDArray[Any]:
     Raises NotSupported for object, complex, string and ragged input.
     """
     if hasattr(value, "detach") and hasattr(value, "numpy"):  # a torch tensor, without importing torch
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu()
+        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()  # NumPy has no bfloat16
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise NotSupported("got a masked array: its missing entries would count as data; fill or drop them first")
     try:

@@ -72,15 +72,20 @@ class Layer(_Plain, frozen=True):
 
 
 class Tensor(_Plain, frozen=True):
-    """A parameter or buffer. ``same_as``: another name of a tensor that came before. ``values``: of a tensor that the
-    code itself spells out (flat), which is public as numbers in code are."""
+    """A parameter or buffer. ``same_as``: another name of a tensor that came before. ``values`` (flat) are public: those of
+    a literal, a tensor that the code itself spells out, and of a count of batches."""
 
     shape: tuple[int, ...]
-    role: Literal["parameter", "buffer", "literal"] = "parameter"
+    role: Literal["parameter", "buffer", "literal", "count"] = "parameter"
     trainable: bool = False
     same_as: str | None = None
     dtype: Literal["real", "integer", "truth"] = "real"
     values: tuple[float, ...] = ()
+
+    @property
+    def is_public(self) -> bool:
+        """Does the description hold its values?"""
+        return self.role in ("literal", "count")
 
 
 class Problem(_Plain, frozen=True):
@@ -159,8 +164,10 @@ def check(found: Architecture) -> None:
     for name, tensor in found.tensors.items():
         size = math.prod(tensor.shape)
         _want(len(tensor.shape) <= MAX_DIMS and min(tensor.shape, default=0) >= 0, f"shape {tensor.shape} of {name}")
-        _want(len(tensor.values) == (size if tensor.role == "literal" else 0), f"the number of values of {name}")
+        _want(len(tensor.values) == (size if tensor.is_public else 0), f"the number of values of {name}")
         _want(all(map(math.isfinite, tensor.values)), f"the values of {name}")
+        if tensor.role == "count":
+            _want(tensor.shape == () and tensor.values[0].is_integer() and tensor.values[0] >= 0, f"the count {name}")
         if tensor.same_as is not None:
             first = before.get(tensor.same_as)
             _want(first is not None and first.shape == tensor.shape and first.same_as is None,

@@ -21,10 +21,11 @@ from mpc.interop.architecture import (
     Step,
     Tensor,
 )
-from mpc.interop.functions import FUNCTIONS, by_name
+from mpc.interop.functions import FUNCTIONS, INSTEAD, by_name
 from mpc.interop.layers import AS_FUNCTIONS, LAYERS, check_options, instead_of
 from mpc.interop.trace import inplace_name, inspect_position, trace
 
+COUNTER = "num_batches_tracked"  # of batch norms: how many batches they have seen
 _TRACING = Lock()  # torch.fx patches torch while it traces: one party of a process after the other
 
 
@@ -69,6 +70,8 @@ class _Description:
         for name, b in root.named_buffers(remove_duplicate=False):
             if b.is_floating_point():
                 self._tensor(name, b, "buffer")
+            elif name.rpartition(".")[2] == COUNTER:
+                self.tensors[name] = Tensor((), "count", dtype="integer", values=(float(b),))
 
     def _tensor(self, name: str, value: Any, role: Any, trainable: bool = False) -> None:
         """Note a tensor that is somebody's secret."""
@@ -200,7 +203,8 @@ class _Description:
             found = (names.get(f"{prefix}.{plain}") for prefix in ("Tensor", "torch", "F"))
             function = next((name for name in found if name), None)
         if function is None:
-            self._problem(f"no function {shown}", node.name, "write it with what Tensor and mpc.nn.functional have")
+            last = shown.rpartition(".")[2].strip("_")
+            self._problem(f"no function {shown}", node.name, INSTEAD.get(last, "write it with other functions"))
             return None
         args = node.args
         position = inspect_position(node.target) if node.op == "call_function" else None

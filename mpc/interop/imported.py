@@ -82,8 +82,13 @@ class Imported(Module):
                 have = _own(parent).get(last)
                 if have is None:
                     raise ConfigError(f"{name}: {type(parent).__name__} has no tensor of that name")
-                if tuple(have.shape) != tensor.shape:
+                if isinstance(have, int) != (tensor.role == "count"):
+                    raise ConfigError(f"{name}: a {tensor.role}; the layer wants {type(have).__name__}")
+                if not isinstance(have, int) and tuple(have.shape) != tensor.shape:
                     raise ShapeError(f"{name}: shape {tensor.shape}; the layer wants {tuple(have.shape)}")
+            if tensor.role == "count":
+                parent.register_buffer(last, int(tensor.values[0]))
+                continue
             value = placed[tensor.same_as] if tensor.same_as else self._value(tensor, values[name], parent)
             placed[name] = value
             if isinstance(value, np.ndarray):

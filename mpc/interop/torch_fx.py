@@ -25,7 +25,7 @@ def from_torch(module: Any, owner: int | None = 0) -> Imported:
     public; products with them are local, and they cannot be trained.
 
     Reveals to all parties: the architecture - layers, public hyper-parameters, shapes, the steps of ``forward``, numbers
-    and tensors spelled out in its code - which travels as plain data. Weights and floating-point buffers are shared at the
+    and tensors spelled out in its code, how many batches a batch norm has seen - which travels as plain data. Weights and floating-point buffers are shared at the
     session's scale, error 2^-17, |w| < 2^15 at 16 fraction bits. Rounds: three. ``forward`` is traced by torch.fx once in
     training and once in evaluation mode, so arguments other than tensors keep their defaults and its steps cannot depend
     on values. The result is in the mode the owner's module is in.
@@ -61,7 +61,7 @@ def imported(here: Party, mine: Architecture | None, values: dict[str, Any] | No
 def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     """Names and shapes of everything that is shared."""
     tensors = architecture.tensors.items()
-    return {name: t.shape for name, t in tensors if t.role != "literal" and t.same_as is None}
+    return {name: t.shape for name, t in tensors if not t.is_public and t.same_as is None}
 
 
 def _public(here: Party, module: Any) -> Imported:

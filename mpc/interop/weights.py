@@ -15,8 +15,6 @@ from mpc.party import Party
 from mpc.sharing import Share
 from mpc.tensor import SecretTensor
 
-COUNTER = "num_batches_tracked"  # torch's count of training batches: public, and no weight
-
 
 def share_all(party: Party, shapes: Mapping[str, tuple[int, ...]], values: Mapping[str, Any] | None, owner: int) -> dict[
     str, SecretTensor
@@ -60,8 +58,7 @@ def places(module: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]
 
     if not isinstance(module, torch.nn.Module):
         raise ConfigError(f"got into={type(module).__name__}; want a torch.nn.Module")
-    state = dict(module.named_parameters(remove_duplicate=False))
-    state |= {n: b for n, b in module.named_buffers(remove_duplicate=False) if n.rpartition(".")[2] != COUNTER}
+    state = dict(module.named_parameters(remove_duplicate=False)) | dict(module.named_buffers(remove_duplicate=False))
     unknown = sorted(shapes.keys() - state.keys())
     filled = {id(state[name]) for name in shapes.keys() & state.keys()}
     floating = {name for name, value in state.items() if value.is_floating_point()}
@@ -86,5 +83,5 @@ def write_back(module: Any, arrays: Mapping[str, Floats | None]) -> None:
     targets = places(module, {name: array.shape for name, array in known.items()}) if known else {}
     with torch.no_grad():
         for name, target in targets.items():
-            source = torch.from_numpy(np.ascontiguousarray(known[name]))
+            source = torch.from_numpy(np.array(known[name]))
             target.copy_(source if target.is_floating_point() else source.round())

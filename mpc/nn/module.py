@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
+import numpy as np
+
 from mpc import party
 from mpc.errors import ConfigError, NotSupported, ShapeError
 from mpc.fixed_point import Floats
@@ -43,13 +45,12 @@ class Module:
 
     training: bool
     _parameters: dict[str, Parameter]
-    _buffers: dict[str, SecretTensor]
+    _buffers: dict[str, SecretTensor | int]
     _modules: dict[str, Module]
     _label: str
 
     def __init__(self) -> None:
         object.__setattr__(self, "_parameters", {})
-        object.__setattr__(self, "_buffers", {})
         object.__setattr__(self, "_buffers", {})
         object.__setattr__(self, "_modules", {})
         object.__setattr__(self, "_label", type(self).__name__)
@@ -146,8 +147,8 @@ class Module:
         """All parameters by dotted name; a shared one once."""
         return self._named("_parameters")
 
-    def named_buffers(self) -> Iterator[tuple[str, SecretTensor]]:
-        """All buffers by dotted name; a shared one once."""
+    def named_buffers(self) -> Iterator[tuple[str, SecretTensor | int]]:
+        """All buffers by dotted name, secret tensors and public counts; a shared one once."""
         return self._named("_buffers")
 
     def _named(self, table: str) -> Iterator[tuple[str, Any]]:
@@ -155,7 +156,8 @@ class Module:
         for at, module in self.named_modules():
             for name, tensor in getattr(module, table).items():
                 if id(tensor) not in seen:
-                    seen.add(id(tensor))
+                    if not isinstance(tensor, int):
+                        seen.add(id(tensor))
                     yield (f"{at}.{name}" if at else name), tensor
 
     def parameters(self) -> Iterator[Parameter]:
@@ -163,17 +165,18 @@ class Module:
         for _, parameter in self.named_parameters():
             yield parameter
 
-    def buffers(self) -> Iterator[SecretTensor]:
+    def buffers(self) -> Iterator[SecretTensor | int]:
         """All buffers; a shared one once."""
         for _, buffer in self.named_buffers():
             yield buffer
 
-    def _state(self) -> dict[str, SecretTensor]:
-        return {**dict(self.named_parameters()), **dict(self.named_buffers())}
-
-    def state_dict(self) -> dict[str, SecretTensor]:
-        """The present values of parameters and buffers as secret tensors, by dotted name."""
-        return {name: SecretTensor(Value(t.party, t._value.share, t._value.gain)) for name, t in self._state().items()}
+    def state_dict(self) -> dict[str, Any]:
+        """The present values of parameters and buffers by dotted name: secret tensors, and public counts as integers."""
+        state = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+        return {
+            name: t if isinstance(t, int) else SecretTensor(Value(t.party, t._value.share, t._value.gain))
+            for name, t in state.items()
+        }
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Take values by name from secret tensors, public arrays or torch tensors: a `state_dict` of either side.
@@ -204,18 +207,22 @@ class Module:
         self, to: int | Sequence[int] | None = None, reason: str = "", into: Any = None
     ) -> dict[str, Floats | None]:
         """Open every parameter and buffer to the ranks ``to`` (None: all): arrays by name there, None at the others.
+        Counts of batches are public and known to all.
 
         ``into``: a torch module with tensors of the same names and shapes, at receivers that want one: the values are
         copied into it, in place, in its dtypes. Reveals: the model; one line of the ledger per tensor. Raises ConfigError,
         ShapeError before anything is opened when ``into`` does not fit.
         """
-        state = self._state()
+        state = self.state_dict()
         if into is not None:
-            places(into, {name: tensor.shape for name, tensor in state.items()})
+            places(into, {name: np.shape(t) if isinstance(t, int) else t.shape for name, t in state.items()})
         why = f"{reason}: " if reason else ""
         out: dict[str, Floats | None] = {}
-        for name, tensor in state.items():
-            out[name] = tensor.party.reveal(tensor._value.settled(exact=True), to, f"{why}{name}", depth=2)
+        for name, t in state.items():
+            if isinstance(t, int):
+                out[name] = np.asarray(float(t))  # a public count
+            else:
+                out[name] = t.party.reveal(t._value.settled(exact=True), to, f"{why}{name}", depth=2)
         if into is not None:
             write_back(into, out)
         return out

@@ -148,15 +148,16 @@ def build(torch: Any) -> SimpleNamespace:
             super().__init__()
             self.fc = nn.Linear(6, 6)
             self.weight = nn.Parameter(torch.arange(6.0).reshape(2, 3) / 8)
+            self.register_buffer("mix", torch.tensor([[1.0], [0.5], [-1.0]]))
 
         def forward(self, x: Any) -> Any:
             n = x.shape[0]
             a = self.fc(x).view(n, x.size(1) // 3, 3)
             b = torch.cat([a, a.permute(0, 1, 2) * torch.tensor([1.0, -0.5, 2.0])], dim=1)
             c = torch.stack([b[:, 0], b[:, -1, :], b[..., 1, :]], 1).unsqueeze(0).squeeze(0)
-            d = torch.sub(c, b[:, :3], alpha=0.5).transpose(1, 2) @ self.weight.new_tensor([[1.0], [0.5], [-1.0]])
+            d = torch.sub(c, b[:, :3], alpha=0.5).transpose(1, 2) @ self.mix
             e = torch.matmul(self.weight, d) / 2 + (-d.sum(dim=1, keepdim=True))
-            return F.linear(e.flatten(1).neg(), self.weight.t(), None) if e.dim() == 2 else e[..., 0]
+            return F.linear(e.flatten(1).neg()[..., :2], self.weight.t(), None)
 
     class InPlace(nn.Module):
         """What changes x changes it for the addition too."""

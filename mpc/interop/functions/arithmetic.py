@@ -208,6 +208,16 @@ def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
     return secret(input).flatten().argmax(0) if dim is None else secret(input).argmax(dim)
 
 
+@function("torch.sort", "Tensor.sort", stable=(None, False))
+def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Any:
+    return secret(input).sort(dim, descending)
+
+
+@function("torch.topk", "Tensor.topk", largest=(True,))
+def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    return secret(input).topk(k, dim)
+
+
 def _over(reduction: Any, dim: Any, keepdim: bool) -> Any:
     dim = tuple(dim) if isinstance(dim, (list, tuple)) else dim
     return reduction(None if dim == () else dim, keepdim)

@@ -17,6 +17,8 @@ ATTRIBUTES = ("T", "device", "dtype", "indices", "is_cuda", "mT", "ndim", "shape
 
 @function("builtins.getattr", view=True, name=ATTRIBUTES)
 def getattr_(input: Any, name: str) -> Any:
+    if name not in ATTRIBUTES:  # also where the name is computed
+        raise NotSupported(f"attribute {name!r} of a tensor; want one of {', '.join(ATTRIBUTES)}")
     if name in ("values", "indices"):  # of the pair that max, min, sort and topk give
         return input[name == "indices"]
     if name in ("device", "dtype", "is_cuda"):

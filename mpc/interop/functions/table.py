@@ -45,6 +45,32 @@ class Function(NamedTuple):
         return args, named
 
 
+#: What to use instead of functions and methods, by the last part of their names.
+INSTEAD: Final = {
+    "argsort": "use sort()",
+    "bernoulli": "use dropout(), whose mask is public",
+    "cumprod": "unroll it over a public number of steps",
+    "cumsum": "use a product with a public triangular matrix",
+    "einsum": "use permute(), matmul and sum()",
+    "elu": "use relu, leaky_relu or gelu",
+    "gather": "use a product with one-hot rows",
+    "group_norm": "use BatchNorm2d or layer_norm",
+    "index_select": "use x[public integers], or a product with one-hot rows",
+    "interpolate": "use unsqueeze(), expand() and reshape()",
+    "item": "nothing secret may decide a step; use where()",
+    "logsumexp": "use log_softmax(), or exp(), sum() and log()",
+    "mish": "use relu, leaky_relu or gelu",
+    "multi_head_attention_forward": "write it with linear, matmul and softmax",
+    "nonzero": "positions of secret values are secret: use where()",
+    "norm": "use square(), sum() and sqrt()",
+    "pad": "use cat() with public zeros, or the layer's own padding",
+    "prod": "use * over a public number of factors",
+    "selu": "use relu, leaky_relu or gelu",
+    "softplus": "use relu, leaky_relu or gelu",
+    "tril": "multiply by a public mask",
+    "triu": "multiply by a public mask",
+}
+
 FUNCTIONS: Final[dict[str, Function]] = {}
 
 
