@@ -18,6 +18,8 @@ def one_hot(tensor: SecretTensor, num_classes: int) -> SecretTensor:
     """
     if num_classes < 1:
         raise ConfigError(f"one_hot: num_classes={num_classes}; want at least 1, said by the program")
+    value = tensor._value
+    value.party.protocol.open(value.share)  # before it is repeated
     wide = tensor.detach().unsqueeze(-1).broadcast_to(*tensor.shape, num_classes)
     return wide == np.broadcast_to(np.arange(num_classes), wide.shape)
 
