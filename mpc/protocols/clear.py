@@ -111,8 +111,8 @@ class Clear(ClearFunctions, Protocol):
             raise FixedPointRangeError(
                 f"{_KINDS.get(what, 'a ' + what)} ({where(books.account.row)}) reaches {np.ldexp(worst, -scale):g}, beyond "
                 f"2^{bits - scale} = {2.0 ** (bits - scale):g} at {scale} fraction bits. Scale what goes in (standardise "
-                "inputs, smaller weights or learning rate), sum less at once, or use fewer frac_bits; s.report() before "
-                "this point lists the headroom of every layer"
+                "inputs, smaller weights or learning rate), sum less at once, or use fewer frac_bits; print(s.report()) in a "
+                "finally block lists the headroom of every layer up to here"
             )
 
 

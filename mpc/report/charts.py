@@ -54,7 +54,7 @@ def thinned(points: Sequence[Point]) -> list[Point]:
     if len(points) <= MOST_POINTS:
         return list(points)
     size = math.ceil(2 * len(points) / MOST_POINTS)
-    out = []
+    out: list[Point] = []
     for start in range(0, len(points), size):
         part = range(start, min(start + size, len(points)))
         ends = {min(part, key=lambda k: points[k].value), max(part, key=lambda k: points[k].value)}

@@ -68,7 +68,7 @@ class Table(NamedTuple):
 
     title: str
     head: tuple[str, ...]
-    lines: list[tuple[str, ...]]
+    lines: Sequence[tuple[str, ...]]
     total: tuple[str, ...] | None = None
     left: int = 1
     note: str = ""

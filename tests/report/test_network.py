@@ -51,5 +51,5 @@ def test_what_is_predicted_is_what_a_slow_network_takes(parties: int, monkeypatc
     measured = joined(run(program, parties)).total
     assert counted.latency > 0.1 and counted.transfer > 0.02, "the case says something"
     online = measured.seconds - measured.dealer_wait
-    assert 0.7 * counted.online < online < 1.4 * counted.online + 0.1
-    assert counted.online < measured.seconds + 0.1 < counted.online + counted.offline + 0.4, "the dealer hides in part"
+    assert 0.7 * counted.online < online < 1.4 * counted.online + 0.3
+    assert counted.online < measured.seconds + 0.1 < counted.online + counted.offline + 0.6, "the dealer hides in part"
