@@ -113,6 +113,18 @@ ROOT_INVERSE: Final = Series(
     ),
 )
 
+# v^(-1/2) on [1/16, 1), error relative: largest error 0.01
+ROOT_INVERSE_COARSE: Final = Series(
+    period_log2=1,
+    constant=7.936538857,
+    cosines=(
+        4.6674755, -4.504032306, -2.146184218, 0.07854184,
+    ),
+    sines=(
+        -10.0, -4.386929783, 1.114397672, 0.488488422,
+    ),
+)
+
 # v^(1/2) on [1/4, 1), error relative: largest error 1.9e-05
 ROOT: Final = Series(
     period_log2=1,

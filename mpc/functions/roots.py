@@ -100,6 +100,25 @@ def sqrt(protocol: Protocol, x: Share, frac_bits: int) -> Share:
     return _root(protocol, x, frac_bits, exponents, fits.ROOT, (scale, back))
 
 
+def rsqrt_coarse(protocol: Protocol, x: Share, low: int, high: int) -> Share:
+    """x^(-1/2) at scale 20, pending, with a relative error of 1.1 %: for step sizes. x of any scale up to 32.
+
+    Domain 2^low <= x < 2^high (low even, high <= 20); 2^(-low/2) below it. Rounds: as `rsqrt`; a threshold for each
+    factor of 16.
+    """
+    exponents = range(low, high, 4)
+    end = 2.0 ** (-low / 2) / float(fits.ROOT_INVERSE_COARSE.at(np.zeros(())))
+    c, m = _steps(
+        protocol,
+        x,
+        [2.0**e for e in exponents],
+        (20, [0.0, *(2.0 ** -(e + 4) for e in exponents)]),
+        (10, [end, *(2.0 ** -(e / 2 + 2) for e in exponents)]),
+    )
+    series = protocol.series(protocol.mul(x, c), fits.ROOT_INVERSE_COARSE)
+    return protocol.mul_truncated(series, SCALE - 10, m)[1]
+
+
 def _root(
     protocol: Protocol, x: Share, frac_bits: int, exponents: Sequence[int], fit: Series, back: tuple[int, Sequence[float]]
 ) -> Share:

@@ -58,15 +58,16 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take options and state from `state_dict`, all or nothing. Raises ConfigError, ShapeError where it does not fit."""
         name, parameters = type(self).__name__, self._parameters()
-        have, want = state_dict.get("param_groups", ()), self.state_dict()["param_groups"]
-        for got, group in zip_longest(have, want, fillvalue={}):
+        have, want = list(state_dict.get("param_groups", ())), self.state_dict()["param_groups"]
+        nothing: dict[str, Any] = {}
+        for got, group in zip_longest(have, want, fillvalue=nothing):
             if got.keys() != group.keys() or list(got["params"]) != group["params"]:
                 raise ConfigError(f"load_state_dict: got groups {have!r}; this {name} has {want!r}")
         for i, entries in state_dict["state"].items():
             if not 0 <= i < len(parameters):
                 raise ConfigError(f"load_state_dict: got state of parameter {i}; this {name} has {len(parameters)}")
             for key, value in entries.items():
-                if isinstance(value, (Share, Variable)) and tuple(value.shape) != parameters[i].shape:
+                if isinstance(value, (Share, SecretTensor)) and tuple(value.shape) != parameters[i].shape:
                     raise ShapeError(f"load_state_dict: {key} of parameter {i} has shape {tuple(value.shape)}; "
                                      f"want {tuple(parameters[i].shape)}")
         for got, group in zip(have, self.param_groups, strict=True):

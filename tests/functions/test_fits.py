@@ -18,6 +18,7 @@ TABLE = {
     "erf slope": (fits.ERF_SLOPE, lambda x: 2 * np.exp(-x * x) / sqrt(pi), (-16, 16), 1.4e-4, False),
     "reciprocal": (fits.RECIPROCAL, lambda x: 1 / x, (0.25, 1), 6.1e-5, True),
     "root inverse": (fits.ROOT_INVERSE, lambda x: x**-0.5, (0.25, 1), 1.4e-5, True),
+    "root inverse, coarse": (fits.ROOT_INVERSE_COARSE, lambda x: x**-0.5, (1 / 16, 1), 1.1e-2, True),
     "root": (fits.ROOT, np.sqrt, (0.25, 1), 2e-5, True),
     "log": (fits.LOG, np.log, (0.25, 1), 1.1e-5, False),
     "reciprocal to 16": (fits.RECIPROCAL_16, lambda x: 1 / x, (1, 16), 8.6e-5, False),
