@@ -7,7 +7,6 @@ import sys
 from typing import Annotated, Any, NoReturn
 
 import typer
-
 from typer.core import TyperCommand
 
 from mpc import launch, ring
