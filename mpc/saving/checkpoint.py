@@ -163,16 +163,19 @@ def _replace(party: Party, target: Path, data: bytes, keep: bool) -> None:
         failed = [rank for rank, g in enumerate(got) if g[0]]
         if failed:
             own = party.rank in failed
-            error = ConfigError(f"save: party {party.rank if own else failed[0]} cannot write its file"
-                                + (f": {trouble}" if own else "; its own output says why. Nothing was replaced"))
-            error.echo = None if own else failed[0]
-            raise error
+            refusal = ConfigError(f"save: party {party.rank if own else failed[0]} cannot write its file"
+                                  + (f": {trouble}" if own else "; its own output says why. Nothing was replaced"))
+            refusal.echo = None if own else failed[0]
+            raise refusal
     except BaseException:
         if writing is not None:
             writing.drop()
         raise
     assert writing is not None
-    writing.finish(keep)
+    try:
+        writing.finish(keep)
+    except OSError as error:
+        raise ConfigError(f"save: {target} could not be replaced by {target}.new: {error.strerror or error}") from error
 
 
 def _pair(words: Words) -> tuple[Record, Record]:

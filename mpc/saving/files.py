@@ -120,8 +120,11 @@ class Writing:
             old, spare = previous(self._path), self._path.with_name(self._path.name + ".old")
             with contextlib.suppress(FileNotFoundError):
                 spare.unlink()
-            os.link(self._path, spare)  # at every moment there is a whole file at `path`
-            os.replace(spare, old)
+            try:
+                os.link(self._path, spare)  # at every moment there is a whole file at `path`
+                os.replace(spare, old)
+            except OSError:  # a file system without links: for a moment the previous one is all there is
+                os.replace(self._path, old)
             with contextlib.suppress(FileNotFoundError):
                 spare.unlink()  # where both were the same file already, replacing did nothing
         os.replace(self._new, self._path)

@@ -169,9 +169,9 @@ def rebuild(node: Node, words: Words, party: Party) -> Any:
 def place(node: Node, made: Any, into: Any, at: str = "") -> Any:
     """What `rebuild` made, with the objects of ``into`` in the place of their state dicts, filled with them.
 
-    ``into`` is an object with ``load_state_dict``, or a dict that has such objects under keys of the saved one. All or
-    nothing: when one of them refuses, those before it get back what they had. Raises ConfigError where the two do not
-    fit, and what `load_state_dict` raises.
+    ``into`` is an object with ``load_state_dict`` of the class that was saved (any class, where a plain dict was), or a
+    dict that has such objects under keys of the saved one. All or nothing: when one of them refuses, those before it get
+    back what they had. Raises ConfigError where the two do not fit, and what `load_state_dict` raises.
     """
     pairs: list[tuple[Any, Any]] = []
     out = _place(node, made, into, at, pairs)
@@ -205,7 +205,7 @@ def _place(node: Node, made: Any, into: Any, at: str, pairs: list[tuple[Any, Any
             f"{where} is a {type(into).__name__}; want models, optimisers or what else has load_state_dict (tensors and "
             "public values are what load() returns)"
         )
-    if not isinstance(node, (State, Mapping)):
+    if not isinstance(node, Mapping) and not (isinstance(node, State) and node.kind == type(into).__name__):
         raise ConfigError(f"{where} is a {type(into).__name__}; what was saved there is {describe(node)}")
     pairs.append((into, made))
     return into

@@ -201,6 +201,19 @@ def test_a_process_killed_at_any_step_leaves_whole_files(tmp_path: Path) -> None
     assert len(seen) == 3 and step > 5
 
 
+def test_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    for value in (1.0, 2.0, 3.0):
+        write(tmp_path, value)
+    assert read(tmp_path) == [(3.0, 3.0)] * 2 and read(tmp_path, generation="previous") == [(2.0, 2.0)] * 2
+    at(tmp_path, 0).unlink()  # killed between the two replacements
+    with pytest.warns(RuntimeWarning, match="interrupted"):
+        assert read(tmp_path) == [(2.0, 2.0)] * 2
+
+
 def test_the_mode_is_0600_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o777)
     try:

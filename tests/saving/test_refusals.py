@@ -121,8 +121,8 @@ def test_what_does_not_fit_into_the_model_changes_nothing(tmp_path: Path) -> Non
         for into, kind, text in [
             ({"a": good, "b": bad}, mpc.ShapeError, "weight has shape"),
             ({"a": good, "c": bad}, mpc.ConfigError, r"\['c'\]"),
-            ({"a": good, "b": nn.Sequential(nn.Linear(2, 2))}, mpc.ConfigError, "not in the model"),
             ({"a": good, "o": adam}, mpc.ConfigError, "groups"),
+            ({"b": nn.Sequential(nn.Linear(2, 2)), "a": good}, mpc.ConfigError, "Sequential; what was saved there is a Linear"),
             ({"a": good, "n": bad}, mpc.ConfigError, "public value"),
             ({"a": good, "n": 3}, mpc.ConfigError, "is a int"),
             ({"a": {"weight": good}}, mpc.ConfigError, "is a dict"),
@@ -166,6 +166,22 @@ def test_public_values_must_be_alike(tmp_path: Path) -> None:
     errors = failures(lambda s: mpc.save({"rank": s.rank, "x": mpc.share(1.0, 0)}, tmp_path / "x.shares"))
     assert [type(error) for error in errors] == [mpc.ProgramMismatch] * 2 and "different things" in str(errors[0])
     assert not list(tmp_path.iterdir())
+
+
+def test_programs_that_differ(tmp_path: Path) -> None:
+    def different(s: Any) -> None:
+        x = mpc.share(1.0, 0)
+        if s.rank:
+            s.barrier()
+        else:
+            mpc.save(x, tmp_path / "x.shares")
+
+    with pytest.raises(mpc.ProgramMismatch):
+        run(different)
+    assert not list(tmp_path.iterdir())
+    save_ones(tmp_path)
+    with pytest.raises(mpc.ProgramMismatch):
+        run(lambda s: mpc.load(tmp_path / "x.shares", missing_ok=bool(s.rank)))
 
 
 def test_one_party_cannot_write(tmp_path: Path) -> None:

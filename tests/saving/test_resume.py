@@ -1,6 +1,9 @@
 """Training that stops at any step goes on from its checkpoint in a new session and comes to the same result."""
 from __future__ import annotations
 
+import os
+import signal
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,8 @@ import pytest
 
 import mpc
 from mpc import nn
-from tests.saving.programs import WORLDS, run
+from mpc.saving import files
+from tests.saving.programs import WORLDS, at, run
 
 RNG = np.random.default_rng(17)
 X = RNG.normal(size=(60, 6))
@@ -62,6 +66,78 @@ def test_interrupted_training_comes_to_the_same_model(protocol: str, parties: in
         assert reached == pytest.approx(accuracy, abs=0.02) and accuracy > 0.9
         for name, value in model.items():
             np.testing.assert_allclose(again[name], value, atol=0 if protocol == "clear" else 0.02, err_msg=name)
+
+
+def killed_while_saving(path: str, unlucky: int, step: int) -> Any:
+    """Training in a process of its own; the unlucky party dies by SIGKILL within its save after that step."""
+    finish, count = files.Writing.finish, 0
+
+    def dies(self: files.Writing, keep: bool) -> None:
+        nonlocal count
+        count += 3
+        if f"rank{unlucky}" in self._path.name and count == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        finish(self, keep)
+
+    files.Writing.finish = dies  # type: ignore[method-assign]
+    with mpc.session() as s:
+        return train(s, Path(path), None)
+
+
+def resumed(path: str) -> Any:
+    with warnings.catch_warnings(record=True) as seen, mpc.session() as s:
+        warnings.simplefilter("always")
+        order, _, accuracy = train(s, Path(path), None)
+        return order[0][0], order[-1][0], accuracy, [str(w.message) for w in seen if "interrupted" in str(w.message)]
+
+
+@pytest.mark.parametrize("unlucky", [0, 1])
+def test_a_process_killed_while_saving(unlucky: int, tmp_path: Path) -> None:
+    """Real processes. The other party has replaced its file, the dead one has not: both go on from the save before."""
+    path = str(tmp_path / "run.shares")
+    with pytest.raises(mpc.PartyLost, match=f"party {unlucky} was killed"):
+        mpc.local(killed_while_saving, parties=2, args=(path, unlucky, 12), deadline=10)
+    sequences = [files.read(at(tmp_path, rank, "run"))[0].sequence for rank in range(2)]
+    assert sequences == ([3, 4] if unlucky == 0 else [4, 3])
+    for first, last, accuracy, told in mpc.local(resumed, parties=2, args=(path,), deadline=10):
+        assert (first, last) == (10, 24) and accuracy > 0.9
+        assert told == ["load: the last save was interrupted and is not complete at every party; loaded save number 3"]
+
+
+def test_adam_schedules_and_running_means(tmp_path: Path) -> None:
+    """Second moments at their own scale, step counters, rates and buffers come back as they were: to the bit in the twin."""
+
+    def build(s: Any, seed: int) -> tuple[Any, ...]:
+        s.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(6, 4, bias=False), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 1))
+        optimizer = mpc.optim.Adam(model.parameters(), lr=0.05, betas=(0.8, 0.99))
+        return model, optimizer, mpc.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+
+    def steps(parts: tuple[Any, ...], count: int) -> Any:
+        model, optimizer, schedule = parts
+        x, y = mpc.share(X, 0), mpc.share(Y, 1)
+        for _ in range(count):
+            optimizer.zero_grad()
+            nn.functional.binary_cross_entropy_with_logits(model(x), y).backward()
+            optimizer.step()
+            schedule.step()
+        return model.reveal(), schedule.get_last_lr(), [state["step"] for state in optimizer.state.values()]
+
+    def program(s: Any) -> Any:
+        parts = build(s, 1)
+        steps(parts, 3)
+        mpc.save(dict(enumerate(parts)), tmp_path / "a.shares")
+        want = steps(parts, 2)
+        fresh = build(s, 2)
+        mpc.load(tmp_path / "a.shares", into=dict(enumerate(fresh)))
+        return want, steps(fresh, 2)
+
+    for protocol, tolerance in (("clear", 0.0), ("additive", 2e-3)):
+        for want, got in run(program, protocol=protocol):
+            assert got[1:] == want[1:] and want[2] == [5] * 5
+            assert "1.running_mean" in want[0]
+            for name, value in want[0].items():
+                np.testing.assert_allclose(got[0][name], value, atol=tolerance, err_msg=name)
 
 
 def seen(s: Any, state: dict[str, Any] | None = None, stop: int | None = None, **options: Any) -> Any:
