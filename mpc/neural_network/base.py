@@ -11,7 +11,6 @@ import numpy as np
 from mpc import nn, optim
 from mpc.autograd import no_grad
 from mpc.data import batches
-from mpc.errors import NotSupported
 from mpc.estimator import Estimator, secret
 from mpc.tensor import SecretTensor
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from mpc.party import Party
 
-ACTIVATIONS: Final = {"relu": "ReLU", "logistic": "Sigmoid", "tanh": "Tanh", "identity": None}
+ACTIVATIONS: Final = {"relu": nn.ReLU, "logistic": nn.Sigmoid, "tanh": nn.Tanh, "identity": None}
 RATES: Final = {"sgd": 0.1, "adam": 0.005}
 
 
@@ -126,10 +125,10 @@ class Network(Estimator):
     def _network(self, sizes: Sequence[int]) -> nn.Sequential:
         """Dense layers with initial values of Glorot and Bengio, public until the first step."""
         model = nn.Sequential()
-        name = ACTIVATIONS[self.activation]
+        between = ACTIVATIONS[self.activation]
         for i, (fan_in, fan_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
-            if i and name is not None:
-                model.append(found(nn, name)())
+            if i and between is not None:
+                model.append(between())
             layer = nn.Linear(fan_in, fan_out)
             limit = math.sqrt((2.0 if self.activation == "logistic" else 6.0) / (fan_in + fan_out))
             rng = layer.weight.party.public_rng
@@ -138,7 +137,7 @@ class Network(Estimator):
             model.append(layer)
         return model
 
-    def _optimizer(self) -> Any:
+    def _optimizer(self) -> optim.SGD | optim.Adam:
         """With weights, which are penalised, in its first group and biases in the second."""
         named = list(self.model_.named_parameters())
         groups = [
@@ -148,7 +147,7 @@ class Network(Estimator):
         rate = RATES[self.solver] if self.learning_rate_init is None else self.learning_rate_init
         if self.solver == "sgd":
             return optim.SGD(groups, rate, self.momentum, nesterov=self.nesterovs_momentum and self.momentum > 0)
-        return found(optim, "Adam")(groups, lr=rate, betas=(self.beta_1, self.beta_2), eps=self.epsilon)
+        return optim.Adam(groups, lr=rate, betas=(self.beta_1, self.beta_2), eps=self.epsilon)
 
     def _look(self, losses: list[SecretTensor]) -> None:
         """Reveal the mean loss of an epoch."""
@@ -172,14 +171,6 @@ class Network(Estimator):
         with no_grad(), x.party.scope(type(self).__name__):
             out: SecretTensor = self.model_(x)
             return out
-
-
-def found(module: Any, name: str) -> Any:
-    """``module.name``. Raises NotSupported where there is none."""
-    it = getattr(module, name, None)
-    if it is None:
-        raise NotSupported(f"{module.__name__} has no {name}")
-    return it
 
 
 @contextmanager

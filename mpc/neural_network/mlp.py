@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpc.estimator import Classes, Classifier, Regressor, columns, data, labels, secret
-from mpc.neural_network.base import Network, found
+from mpc.neural_network.base import Network
 from mpc.nn import functional
 from mpc.tensor import SecretTensor
 
@@ -51,8 +51,7 @@ class MLPClassifier(Network, Classifier):
     def _loss(self, out: SecretTensor, target: SecretTensor) -> SecretTensor:
         if out.shape[1] == 1:
             return functional.binary_cross_entropy_with_logits(out, target)
-        loss: SecretTensor = found(functional, "cross_entropy")(out, target)
-        return loss
+        return functional.cross_entropy(out, target)
 
     def decision_function(self, X: Any) -> SecretTensor:
         """What the last layer gives before sigmoid or softmax: (rows,) for two classes, else (rows, classes)."""
