@@ -9,34 +9,33 @@ from mpc.protocols.base import Protocol
 from mpc.protocols.series import NONPOSITIVE
 from mpc.sharing import Share
 
-EXP_SCALE = 22  # of the exponentials: sums of 1000 keep their error far below one unit
-INVERSE_SCALE = 20
+LOG_SCALE = 22  # of a logarithm, at least
 
 
-def _exponentials(protocol: Protocol, x: Share) -> tuple[Share, Share, Share]:
+def _exponentials(protocol: Protocol, x: Share, scale: int) -> tuple[Share, Share, Share]:
     """x (rows, columns): (x - max, e^(x - max), the row sums of it)."""
     top, _ = maximum(protocol, x.transpose((1, 0)), one_hot=False)
     below = Share(np.asarray(x.words - top.words[:, None]), x.scale)
-    powers = protocol.exp(below, NONPOSITIVE, EXP_SCALE, bounded=True)
+    powers = protocol.exp(below, NONPOSITIVE, scale, bounded=True)
     return below, powers, protocol.total(powers, (1,), False)
 
 
-def softmax(protocol: Protocol, x: Share) -> Share:
-    """e^x / sum e^x along the last of two axes, at scale 42, pending; x of any scale up to 2 frac_bits (32), any values.
+def softmax(protocol: Protocol, x: Share, frac_bits: int) -> Share:
+    """e^x / sum e^x along the last of two axes, at scale 2 frac_bits + 2 (30 at least), pending; x of any scale up to 2 frac_bits.
 
     Error 2e-4 up to 1000 columns (entries below e^-16 of the largest become 0). Rounds for up to 16 columns: opening and 5 of
     the maximum, opening and 4 of the exponential, 3 for the reciprocal of the sum and the product.
     """
-    _, powers, sums = _exponentials(protocol, x)
+    _, powers, sums = _exponentials(protocol, x, max(frac_bits, 12) + 2)  # finer: a thousand roundings are summed
     inverse = reciprocal_of_sum(protocol, sums, x.shape[1])
-    inverse = protocol.truncate(inverse, inverse.scale - INVERSE_SCALE)
+    inverse = protocol.truncate(inverse, inverse.scale - max(frac_bits, 16))
     return protocol.mul(powers, inverse.reshape((x.shape[0], 1)))
 
 
 def log_softmax(protocol: Protocol, x: Share) -> Share:
-    """x - max - log sum e^(x - max) along the last of two axes, at the larger of x's scale and 22; error 2e-4."""
-    below, _, sums = _exponentials(protocol, x)
+    """x - max - log sum e^(x - max) along the last of two axes, at the larger of x's scale and 22; error 1e-4."""
+    below, _, sums = _exponentials(protocol, x, LOG_SCALE)
     logs = log_of_sum(protocol, sums, x.shape[1])
-    scale = max(x.scale, EXP_SCALE)
+    scale = max(x.scale, LOG_SCALE)
     logs = protocol.truncate(logs, logs.scale - scale)
     return Share(np.asarray(below.lifted(scale).words - logs.words[:, None]), scale)

@@ -105,7 +105,7 @@ def _back(share: Share, order: tuple[int, ...], shape: Shape) -> Share:
 
 def _softmax(x: Value, axis: int) -> tuple[Value, Value]:
     rows, order = _rows(prepared(x), axis)
-    out = Value(x.party, _back(softmaxes.softmax(x.party.protocol, rows), order, x.shape))
+    out = Value(x.party, _back(softmaxes.softmax(x.party.protocol, rows, x.party.frac_bits), order, x.shape))
     return out, out
 
 

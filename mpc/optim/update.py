@@ -30,6 +30,20 @@ def common_scale(sums: Sequence[Sequence[Term]], frac_bits: int) -> int:
     return scale
 
 
+def _truncated(party: Party, sums: Sequence[Sequence[Term]]) -> list[list[Term]]:
+    """The same terms with what is pending at frac_bits: one truncation for each scale that occurs."""
+    f = party.frac_bits
+    done: dict[int, Share] = {}
+    for scale in sorted({s.scale for terms in sums for _, s in terms if s.scale > f}):
+        found = list({id(s): s for terms in sums for _, s in terms if s.scale == scale}.values())
+        flat = Share(np.concatenate([s.words.reshape(-1) for s in found]), scale)
+        words, at = party.protocol.truncate(flat, scale - f).words, 0
+        for s in found:
+            done[id(s)] = Share(words[at : at + s.size].reshape(s.shape), f)
+            at += s.size
+    return [[(c, done.get(id(s), s)) for c, s in terms] for terms in sums]
+
+
 def combine(party: Party, sums: Sequence[Sequence[Term]]) -> list[Share]:
     """sum of coefficient * share for every list of terms, at scale frac_bits: one truncation for all of them.
 
@@ -41,7 +55,7 @@ def combine(party: Party, sums: Sequence[Sequence[Term]]) -> list[Share]:
     party.note("combine", [[(c, s.shape, s.scale) for c, s in terms] for terms in sums])
     scale = common_scale(sums, f)
     if scale > MAX_SCALE:  # tiny coefficients of pending products: these are truncated first
-        sums = [[(c, protocol.truncate(s, s.scale - f) if s.scale > f else s) for c, s in terms] for terms in sums]
+        sums = _truncated(party, sums)
         scale = common_scale(sums, f)
     shapes = [terms[0][1].shape for terms in sums]
     sizes = [math.prod(shape) for shape in shapes]
