@@ -78,11 +78,12 @@ def test_one_sided_public_convolutions_open_nothing() -> None:
         np.testing.assert_allclose(out, np.full((2, 4, 3, 3), 13.5), atol=2**-16)
 
 
-def test_the_gradient_of_pooling_is_opened_before_it_is_repeated() -> None:
+@pytest.mark.parametrize("pool", [lambda x: F.avg_pool2d(x.relu(), 2), lambda x: F.max_pool2d(x, 2)], ids=["avg", "max"])
+def test_the_gradient_of_pooling_is_opened_before_it_is_repeated(pool: Callable[..., Any]) -> None:
     def program() -> Any:
         with mpc.session() as s:
             x = mpc.share(np.ones((2, 3, 8, 8)), 0, requires_grad=True)
-            y = F.avg_pool2d(x.relu(), 2)
+            y = pool(x)
             g = mpc.share(np.ones(y.shape), 1)
             count = Counter(s)
             y.backward(g)
@@ -90,6 +91,23 @@ def test_the_gradient_of_pooling_is_opened_before_it_is_repeated() -> None:
 
     got, words = run(program)
     assert got == (1, words)
+
+
+def test_overlapping_windows_are_not_opened_apart() -> None:
+    """max_pool2d opens the image; then three rounds of comparisons, and one to arithmetic."""
+
+    def program() -> Any:
+        with mpc.session() as s:
+            x = mpc.share(np.ones((2, 3, 8, 8)), 0)
+            count = Counter(s)
+            F.max_pool2d(x, 2, stride=1)
+            columns = 4 * 2 * 3 * 7 * 7
+            rounds, words = count()
+            return rounds, words, x.numel(), columns
+
+    rounds, words, image, columns = run(program)
+    pairs = columns // 4 * 6
+    assert rounds == 5 and image <= words - (33 * pairs + 5 * columns) / 64 <= image + 33 + 5
 
 
 def test_a_mean_over_windows_is_local() -> None:

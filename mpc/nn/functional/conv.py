@@ -126,7 +126,7 @@ def _convolved(
     axes: int, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> SecretTensor:
     name = f"conv{axes}d"
-    first = x if isinstance(x, Variable) else weight
+    first: Any = x if isinstance(x, Variable) else weight
     x, weight = operand(first, x), operand(first, weight)
     if len(weight.shape) != axes + 2:
         raise ShapeError(f"{name}: weight of shape {tuple(weight.shape)}; want {axes + 2} axes")
