@@ -3,27 +3,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 
 from mpc import fixed_point
-from mpc.autograd import no_grad
-from mpc.errors import ConfigError, FixedPointRangeError, MPCError, NotSupported, ShapeError
-from mpc.interop.architecture import Architecture, Problem
-from mpc.interop.describe import describe
-from mpc.interop.imported import Imported
-from mpc.interop.torch_fx import imported
-from mpc.launch import local
-from mpc.nn import functional
-from mpc.optim.sgd import SGD
-from mpc.party import Party
+from mpc.errors import FixedPointRangeError, MPCError, NotSupported, ShapeError
+from mpc.interop.architecture import Problem
+from mpc.interop.describe import TORCH, describe
+from mpc.interop.trace import in_mode
+from mpc.interop.trial import Trial, first
 from mpc.report import Report, amount, duration
 from mpc.report.text import columns
-from mpc.session import session
-from mpc.tensor import SecretTensor, share
 
 FRAC_BITS: Final = 16
 COARSE: Final = 2.0**-8  # a tensor whose largest weight is below keeps less than 8 significant bits
@@ -57,7 +49,7 @@ class Check:
 
     @property
     def bytes_sent(self) -> int:
-        """Online, by each party to all others, headers included; of one forward pass."""
+        """Online, by the party that sends most, to all others together, headers included; of one forward pass."""
         return self._forward().bytes_sent
 
     @property
@@ -90,7 +82,7 @@ def _costs(report: Report) -> str:
         (row.label + " (backward)" * row.backward, f"{row.rounds}", amount(row.bytes_sent), amount(row.offline_bytes))
         for row in (*report.by_layer(), report.total)
     ]
-    table = columns(("layer", "rounds", "sent by each", "from dealer"), lines)
+    table = columns(("layer", "rounds", "sent", "from dealer"), lines)
     times = [f"{duration(p.online)} on {p.network.name}" for p in report.predictions()]
     return f"{table}\npredicted: {', '.join(times)}, of which {duration(report.total.compute)} computing as on this machine"
 
@@ -102,7 +94,8 @@ def check(
 
     ``example``: an input as an array or torch tensor (its values are used), or its shape as a tuple of integers (random
     values); a list of these for several inputs. Everything unsupported is listed at once. The rounds and bytes are those
-    of the real protocol, run with ``parties`` threads of this process on the example: exact, as only shapes decide them.
+    of the real protocol, run with ``parties`` threads of this process on the example: exact, as only shapes decide them
+    and who holds what: weights are taken as party 0's and inputs as party 1's.
     The forward pass is that of evaluation mode, without the reveal; with ``training`` a step of SGD on the mean square of
     the first result is measured too. Headroom is that of the plaintext twin on the example. Nothing of it is secret.
 
@@ -118,7 +111,7 @@ def check(
     limit = fixed_point.bound(frac_bits) / 2
     exact = all(bool(np.all(np.abs(_array(v)) < 2 * limit)) for v in values.values())
     weights = values if exact else {n: np.nan_to_num(_array(v)).clip(-limit, limit) for n, v in values.items()}
-    work = _Work(architecture, weights, inputs, parties, frac_bits)
+    work = Trial(architecture, weights, inputs, parties, frac_bits)
     try:
         warnings += work.headroom()
         forward, result = work.forward()
@@ -126,7 +119,8 @@ def check(
     except FixedPointRangeError as error:
         raise FixedPointRangeError(f"the example: {error}") from None
     except MPCError as error:
-        where = "; ".join(getattr(error, "__notes__", [])) or "forward()"
+        notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("in step ")]
+        where = notes[0].removeprefix("in step ") if notes else "forward()"
         return Check(architecture.name, shapes, (Problem(str(error), where),), tuple(warnings))
     worst = float(np.abs(result - expected).max(initial=0.0)) if exact and expected is not None else None
     return Check(architecture.name, shapes, (), tuple(warnings), forward, step, worst)
@@ -151,23 +145,12 @@ def _torch_result(module: Any, inputs: Sequence[Any]) -> Any:
         torch.as_tensor(x).to(from_module) if x.dtype.kind == "f" else torch.as_tensor(x, device=from_module.device)
         for x in inputs
     ]
-    modes = [(part, part.training) for part in module.modules()]
     try:
-        with torch.no_grad():
-            out = module.eval()(*tensors)
+        with TORCH, torch.no_grad(), in_mode(module, False):
+            out = module(*tensors)
     except Exception as error:  # whatever a user's forward raises
         raise ShapeError(f"torch cannot run {type(module).__name__} on this example: {error}") from error
-    finally:
-        for part, mode in modes:
-            part.training = mode
     return _array(first(out))
-
-
-def first(result: Any) -> Any:
-    """The first tensor of a result."""
-    while isinstance(result, (tuple, list)):
-        result = result[0]
-    return result
 
 
 def _array(value: Any) -> Any:
@@ -193,71 +176,3 @@ def _doubts(values: Mapping[str, Any], frac_bits: int) -> Iterator[str]:
                        f"above {bound / reach:.2g} leave the range")
         if name.endswith("running_var") and (largest > VARIANCES[1] or float(array.min()) < VARIANCES[0]):
             yield f"{name} lies in [{float(array.min()):g}, {largest:g}]; want [2^-8, 2^13]: rescale the layer's input"
-
-
-class _Work:
-    """Runs of one model in this process."""
-
-    def __init__(
-        self, architecture: Architecture, values: Any, inputs: Sequence[Any], parties: int, frac_bits: int
-    ) -> None:
-        self.architecture, self.values, self.inputs = architecture, values, inputs
-        self.parties, self.frac_bits = parties, frac_bits
-
-    def _run(self, program: Any, protocol: str = "additive") -> Any:
-        """The program of rank 0; whatever session is open around here is not seen by it."""
-
-        def started() -> Any:
-            with session() as here:
-                mine = (self.architecture, self.values) if here.rank == 0 else (None, None)
-                model = imported(here, *mine, 0)
-                inputs = [share(x if here.rank == 0 else None, 0) for x in self.inputs]
-                return program(here, model, inputs)
-
-        options = {"threads": True, "frac_bits": self.frac_bits, "protocol": protocol}
-        return Context().run(local, started, self.parties, **options)[0]
-
-    def headroom(self) -> list[str]:
-        """What the plaintext twin says of the range on this example."""
-
-        def program(here: Party, model: Imported, inputs: Sequence[SecretTensor]) -> Report:
-            with no_grad():
-                result = first(model.eval()(*inputs))
-                if isinstance(result, SecretTensor):
-                    result.reveal(check_range=False)
-            return here.report()
-
-        try:
-            report = self._run(program, "clear")
-        except FixedPointRangeError as error:
-            return [f"on this example {error}"]
-        rows = [row for row in report.headroom if row.warning]
-        return [f"{row.layer or row.label} ({row.what}): {row.largest:.3g} of {row.limit:.3g}, {row.warning}" for row in rows]
-
-    def forward(self) -> tuple[Report, Any]:
-        """Costs, and the first result."""
-
-        def program(here: Party, model: Imported, inputs: Sequence[SecretTensor]) -> tuple[Report, Any]:
-            before = here.report()
-            with no_grad():
-                result = first(model.eval()(*inputs))
-            report = here.report().since(before)
-            return report, result.reveal(check_range=False) if isinstance(result, SecretTensor) else _array(result)
-
-        return self._run(program)  # type: ignore[no-any-return]
-
-    def training_step(self) -> Report:
-        """Costs of forward, backward and an update."""
-
-        def program(here: Party, model: Imported, inputs: Sequence[SecretTensor]) -> Report:
-            parameters = [p for p in model.train().parameters() if p.requires_grad]
-            if not parameters:
-                raise ConfigError(f"{self.architecture.name} has no parameter that requires a gradient")
-            optimizer = SGD(parameters, lr=2.0**-7)
-            before = here.report()
-            result = first(model(*inputs))
-            functional.mse_loss(result, np.zeros(result.shape)).backward()
-            optimizer.step()
-            return here.report().since(before)
-
-        return self._run(program)  # type: ignore[no-any-return]

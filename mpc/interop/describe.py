@@ -2,8 +2,6 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from functools import cache
 from threading import Lock
 from typing import Any
 
@@ -21,12 +19,13 @@ from mpc.interop.architecture import (
     Step,
     Tensor,
 )
-from mpc.interop.functions import FUNCTIONS, INSTEAD, by_name
+from mpc.interop.functions import FUNCTIONS, INSTEAD
 from mpc.interop.layers import AS_FUNCTIONS, LAYERS, check_options, instead_of
-from mpc.interop.trace import inplace_name, inspect_position, trace
+from mpc.interop.names import function_of, inplace_position, shown
+from mpc.interop.trace import trace
 
 COUNTER = "num_batches_tracked"  # of batch norms: how many batches they have seen
-_TRACING = Lock()  # torch.fx patches torch while it traces: one party of a process after the other
+TORCH = Lock()  # torch.fx patches torch while it traces, and modes change: one party of a process after the other
 
 
 def describe(module: Any) -> tuple[Architecture, dict[str, Any]]:
@@ -40,7 +39,12 @@ def describe(module: Any) -> tuple[Architecture, dict[str, Any]]:
         raise ConfigError(f"got {type(module).__name__}; want a torch.nn.Module")
     if any(type(p).__name__ == "UninitializedParameter" for p in module.parameters()):
         raise ConfigError("the module has lazy layers; run it once in torch so that they have shapes")
-    with _TRACING:
+    kind = type(module)
+    alone = kind.__module__.startswith("torch.nn.modules") and not list(module.children())
+    if alone and list(module.buffers()):  # they would change while its own forward is traced
+        what = Problem(f"{kind.__name__} is one layer", "forward()", f"wrap it: torch.nn.Sequential({kind.__name__}(...))")
+        return Architecture(kind.__name__, problems=(what,)), {}
+    with TORCH:
         work = _Description(module)
         training, evaluation = work.steps(True), work.steps(False)
     architecture = Architecture(
@@ -152,8 +156,7 @@ class _Description:
         args = self._args(node, node.args)
         if kind in AS_FUNCTIONS and args is not None and not node.kwargs:
             function, names = AS_FUNCTIONS[kind]
-            options = [self._arg(getattr(part, name), node) for name in names]
-            return self._bound(node, function, (*args, *options), {})
+            return self._bound(node, function, (*node.args, *(getattr(part, name) for name in names)), {})
         if not self._layer(node.target, part) or args is None:
             return None
         if node.kwargs or len(args) != 1:
@@ -190,27 +193,18 @@ class _Description:
         return True
 
     def _call_function(self, node: Any, literals: Any) -> Step | None:
-        return self._call(node, function_of(node.target), _shown(node.target))
-
-    def _call_method(self, node: Any, literals: Any) -> Step | None:
-        return self._call(node, by_name().get(f"Tensor.{node.target}"), f"Tensor.{node.target}")
-
-    def _call(self, node: Any, function: str | None, shown: str) -> Step | None:
         """A function or method, also in its variant that works in place."""
-        plain = inplace_name(node)
-        if function is None and plain:
-            names = by_name()
-            found = (names.get(f"{prefix}.{plain}") for prefix in ("Tensor", "torch", "F"))
-            function = next((name for name in found if name), None)
+        function, text = function_of(node), shown(node)
         if function is None:
-            last = shown.rpartition(".")[2].strip("_")
-            self._problem(f"no function {shown}", node.name, INSTEAD.get(last, "write it with other functions"))
+            hint = INSTEAD.get(text.rpartition(".")[2].strip("_"), "write it with other functions")
+            self._problem(f"no function {text}", node.name, hint)
             return None
-        args = node.args
-        position = inspect_position(node.target) if node.op == "call_function" else None
+        args, position = node.args, inplace_position(node)
         if position is not None:
             args = args[:position] + args[position + 1 :]
         return self._bound(node, function, args, node.kwargs)
+
+    _call_method = _call_function
 
     def _bound(self, node: Any, function: str, args: Any, kwargs: Any) -> Step | None:
         """A call whose arguments the table accepts."""
@@ -253,35 +247,3 @@ class _Description:
 
 def _dtype(value: Any) -> Any:
     return "real" if value.is_floating_point() else "truth" if str(value.dtype) == "torch.bool" else "integer"
-
-
-@cache
-def _functions() -> dict[Callable[..., Any], str]:
-    """torch's and Python's functions to the table's names."""
-    import builtins
-    import math
-
-    import torch
-
-    spaces = {"torch": torch, "F": torch.nn.functional, "operator": operator, "builtins": builtins, "math": math}
-    found = {}
-    for dotted, name in by_name().items():
-        space, _, rest = dotted.partition(".")
-        if space in spaces:
-            target = spaces[space]
-            for part in rest.split("."):
-                target = getattr(target, part, None)
-            if target is not None:
-                found[target] = name
-    return found
-
-
-def function_of(target: Any) -> str | None:
-    """The table's name of a function, or None."""
-    return _functions().get(target)
-
-
-def _shown(target: Any) -> str:
-    """A function's name for people."""
-    module = (getattr(target, "__module__", None) or "torch").replace("torch._C._nn", "torch.nn.functional")
-    return f"{module.lstrip('_')}.{getattr(target, '__name__', target)}"

@@ -123,7 +123,8 @@ class Imported(Module):
             try:
                 values[step.name] = self._run(step, values, given)
             except MPCError as error:
-                error.add_note(f"in step {step.name} ({step.target or step.op}) of {self._label}")
+                what = self._paths[step.target]._label if step.op == "layer" else step.target or step.op
+                error.add_note(f"in step {step.name} ({what}) of {self._label}")
                 raise
             for name in ends:
                 del values[name]

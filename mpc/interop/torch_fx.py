@@ -25,10 +25,11 @@ def from_torch(module: Any, owner: int | None = 0) -> Imported:
     public; products with them are local, and they cannot be trained.
 
     Reveals to all parties: the architecture - layers, public hyper-parameters, shapes, the steps of ``forward``, numbers
-    and tensors spelled out in its code, how many batches a batch norm has seen - which travels as plain data. Weights and floating-point buffers are shared at the
-    session's scale, error 2^-17, |w| < 2^15 at 16 fraction bits. Rounds: three. ``forward`` is traced by torch.fx once in
-    training and once in evaluation mode, so arguments other than tensors keep their defaults and its steps cannot depend
-    on values. The result is in the mode the owner's module is in.
+    and tensors spelled out in its code, how many batches a batch norm has seen. It travels as plain data. Weights and
+    buffers are shared at the session's scale, error 2^-17, |w| < 2^15 at 16 fraction bits. Rounds: three.
+
+    torch.fx traces ``forward`` in training and in evaluation mode: its steps may depend on the mode and on shapes, not on
+    values, and arguments that have a plain default keep it. The result is in the mode the owner's module is in.
 
     Raises at every party: NotSupported listing everything that is not supported, ConfigError when architectures differ,
     FixedPointRangeError for weights beyond the range.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mpc.interop.architecture import Problem
 from mpc.interop.functions import FUNCTIONS
+from mpc.interop.names import inplace_name, inplace_position
 
 _HINT = (
     "its steps must not depend on values: no `if` or loop over tensors, no item(), numpy() or len() of them, "
@@ -89,34 +90,17 @@ def _culprit(error: BaseException, root: Any, paths: dict[Any, str], blocked: se
 
 
 # --- in-place changes
-def inplace_name(node: Any) -> str:
-    """The function's name without the underscore where a step changes its first argument, else ""."""
-    if node.op not in ("call_method", "call_function"):
-        return ""
-    name = node.target if node.op == "call_method" else getattr(node.target, "__name__", "")
-    return name[:-1] if name.endswith("_") and not name.endswith("__") else ""
-
-
 def _changes(node: Any, root: Any) -> bool:
     """Does this step change its first argument?"""
     if node.op == "call_module":
         return bool(getattr(root.get_submodule(node.target), "inplace", False))
     if node.op == "call_function":
         flag = node.kwargs.get("inplace", False)
-        position = inspect_position(node.target)
+        position = inplace_position(node)
         if position is not None and len(node.args) > position:
             flag = node.args[position]
         return bool(flag) or bool(inplace_name(node))
     return bool(inplace_name(node))
-
-
-def inspect_position(target: Any) -> int | None:
-    """Which positional argument is ``inplace``."""
-    try:
-        names = list(inspect.signature(target).parameters)
-    except (TypeError, ValueError):
-        return None
-    return names.index("inplace") if "inplace" in names else None
 
 
 def _settle(graph: Any, root: Any) -> list[Problem]:

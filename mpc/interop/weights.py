@@ -35,8 +35,8 @@ def share_all(party: Party, shapes: Mapping[str, tuple[int, ...]], values: Mappi
         raise ConfigError(f"party {owner} shared weights of shape {share.shape}; its description says {(sum(sizes),)}")
     out, at = {}, 0
     for (name, shape), size in zip(shapes.items(), sizes, strict=True):
-        words = share.words[at : at + size].reshape(shape).copy()
-        out[name] = SecretTensor(Value(party, Share(words, share.scale)))
+        words = share.words[at : at + size].reshape(shape)
+        out[name] = SecretTensor(Value(party, Share(words, share.scale, owner=share.owner)))
         at += size
     return out
 

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent.parent
 SAYS = {
     "average.py": r"average 3300\.00, 2 of 5 above it",
     "estimators.py": r"markers \[1 4\]\n.*0\.\d\d by a linear model, 0\.[89]\d by a network\n(.*\n)+",
+    "from_torch.py": r"total +11 (.*\n)*on its own: 0\.[78]\d+\nwith hospital 1's patients: 0\.9\d+",
     "linear.py": r"R\^2 on the other patients: 0\.99",
     "notebook.py": r"every party learns \[0\.99\d*, 0\.99\d*\]",
     "resume.py": r"starting at step 0\nstarting at step 10\ndone after step 24: accuracy (0\.9\d|1\.00)",

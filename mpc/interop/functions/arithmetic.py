@@ -10,6 +10,7 @@ import numpy as np
 from mpc.errors import NotSupported
 from mpc.interop.functions.table import function, is_public, secret
 from mpc.ops import elementwise
+from mpc.ops.reduce import axes_of
 from mpc.tensor import SecretTensor
 
 
@@ -193,14 +194,14 @@ def min_(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 @function("torch.amax", "Tensor.amax")
 def amax(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
-    x = secret(input)
-    return x.max() if dim == () else x.amax(dim, keepdim)
+    x, shape = _joined(secret(input), dim, keepdim)
+    return x.amax(-1).reshape(shape)
 
 
 @function("torch.amin", "Tensor.amin")
 def amin(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
-    x = secret(input)
-    return x.min() if dim == () else x.amin(dim, keepdim)
+    x, shape = _joined(secret(input), dim, keepdim)
+    return x.amin(-1).reshape(shape)
 
 
 @function("torch.argmax", "Tensor.argmax", keepdim=(False,))
@@ -216,6 +217,14 @@ def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool | Non
 @function("torch.topk", "Tensor.topk", largest=(True,))
 def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     return secret(input).topk(k, dim)
+
+
+def _joined(x: SecretTensor, dim: Any, keepdim: bool) -> tuple[SecretTensor, tuple[int, ...]]:
+    """x with the axes ``dim`` (none: all) as its last one, and the shape of what is left of it."""
+    axes = axes_of(None if dim == () else tuple(dim) if isinstance(dim, (list, tuple)) else dim, x.shape)
+    kept = tuple(i for i in range(x.ndim) if i not in axes)
+    shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape) if keepdim or i not in axes)
+    return x.permute(*kept, *axes).reshape(*(x.shape[i] for i in kept), -1), shape
 
 
 def _over(reduction: Any, dim: Any, keepdim: bool) -> Any:

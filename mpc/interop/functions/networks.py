@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mpc.interop.functions.table import function, secret
+from mpc.interop.functions.table import function, is_public, secret
 from mpc.nn import functional
 
 
@@ -172,6 +172,11 @@ def scaled_dot_product_attention(
 ) -> Any:
     scale = 1.0 / math.sqrt(query.shape[-1]) if scale is None else scale
     return ((query * scale) @ key.transpose(-2, -1)).softmax(-1) @ value
+
+
+@function("F.embedding", max_norm=(None,), norm_type=(2.0,))
+def embedding(input: Any, weight: Any, padding_idx: int | None = None, max_norm: None = None, norm_type: float = 2.0) -> Any:
+    return functional.embedding(input, weight, None if is_public(weight) else padding_idx)  # of its gradient only
 
 
 @function("F.one_hot")

@@ -45,12 +45,7 @@ def dim(input: Any) -> int:
 
 @function("Tensor.numel", "torch.numel", "Tensor.nelement", free=True)
 def numel(input: Any) -> int:
-    return math.prod(input.shape)
-
-
-@function("math.prod", "torch.Size.numel", free=True)
-def prod(input: Any) -> Any:
-    return math.prod(input)
+    return math.prod(input if isinstance(input, tuple) else input.shape)  # also x.shape.numel()
 
 
 @function("Tensor.contiguous", "Tensor.clone", "torch.clone", "Tensor.float", "Tensor.double", "Tensor.cpu", "Tensor.to",
