@@ -130,6 +130,58 @@ def test_flatten_and_costs_by_layer() -> None:
     assert labels["Sequential/1:Linear"] == 1 and labels["Sequential/2:ReLU"] == 1
 
 
+def test_buffers_are_state_but_no_parameters() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("scale", np.full(2, 3.0))
+            self.register_buffer("calls", 0)
+            self.register_buffer("absent", None)
+            self.inner = nn.BatchNorm1d(2)
+
+        def forward(self, x: mpc.SecretTensor) -> mpc.SecretTensor:
+            self.calls += 1
+            return self.inner(x) * self.scale
+
+    def program() -> Any:
+        with mpc.session():
+            one, two = Scaled(), Scaled()
+            assert one.absent is None and [name for name, _ in one.named_parameters()] == ["inner.weight", "inner.bias"]
+            one(mpc.share(np.arange(8.0).reshape(4, 2), 0))
+            one.scale = one.scale * 2
+            state = one.state_dict()
+            assert state["calls"] == 1 and state["inner.num_batches_tracked"] == 1
+            before = two.reveal()
+            with pytest.raises(mpc.ShapeError, match="scale"):
+                two.load_state_dict({**state, "scale": np.ones(3)})
+            assert two.calls == 0 and np.array_equal(two.reveal()["inner.running_mean"], before["inner.running_mean"])
+            two.load_state_dict({"calls": 5, "inner.weight": np.ones(2)}, strict=False)
+            assert two.calls == 5
+            two.load_state_dict(state)
+            with pytest.raises(mpc.ConfigError, match="unknown"):
+                two.load_state_dict({**state, "unknown": np.ones(2)})
+            return one.reveal(), two.reveal(), two.calls
+
+    one, two, calls = run(program, 2, "additive")
+    assert calls == 1 and one.keys() == two.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, two[name])
+    np.testing.assert_array_equal(one["scale"], [6.0, 6.0])
+    np.testing.assert_allclose(one["inner.running_mean"], [0.3, 0.4], atol=1e-3)
+
+
+def test_sequential_by_name() -> None:
+    def program() -> Any:
+        with mpc.session():
+            net = nn.Sequential({"first": nn.Linear(3, 2), "then": nn.ReLU()})
+            assert list(net.state_dict()) == ["first.weight", "first.bias"] and isinstance(net[1], nn.ReLU)
+            assert net(mpc.share(np.ones((4, 3)), 0)).shape == (4, 2)
+            with pytest.raises(mpc.ConfigError, match="first"):
+                nn.Sequential({"first": print})
+
+    run(program)
+
+
 def test_mistakes() -> None:
     def program() -> None:
         with mpc.session():

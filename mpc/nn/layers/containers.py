@@ -1,7 +1,7 @@
 """Modules made of modules."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, overload
 
 from mpc.errors import ConfigError
@@ -37,10 +37,17 @@ class ModuleList(Module):
 
 
 class Sequential(ModuleList):
-    """Modules one after the other."""
+    """Modules one after the other; as in torch also a dict of them by name."""
 
-    def __init__(self, *modules: Module) -> None:
-        super().__init__(modules)
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            super().__init__()
+            for name, module in modules[0].items():
+                if not isinstance(module, Module):
+                    raise ConfigError(f"Sequential: got {type(module).__name__} as {name!r}; want a Module")
+                setattr(self, name, module)
+        else:
+            super().__init__(modules)  # type: ignore[arg-type]  # append refuses what is no Module
 
     def forward(self, x: Any) -> Any:
         for module in self:
