@@ -69,6 +69,27 @@ def publish(party: Party, kind: frames.Kind, words: Words) -> list[Words]:
     return party.post(kind, party.next_op(), frame, (words.size,)).wait()
 
 
+class FromOwner(Pending):
+    """One party's frame to all others."""
+
+    __slots__ = ("_nbytes", "_owner")
+
+    def __init__(self, party: Party, owner: int, frame: Words | None, header: bytes, nbytes: int) -> None:
+        self._owner = owner
+        self._nbytes = nbytes
+        super().__init__(party, frame, header)  # type: ignore[arg-type]
+
+    def _receive(self) -> None:
+        if self._party.rank == self._owner:
+            self._got = [self._frame[HEADER_WORDS:]]
+        else:
+            self._got = [frames.payload(self._party.receive(self._owner, self._header, HEADER_BYTES + self._nbytes))]
+
+    def words(self) -> Words:
+        """The owner's payload; not to be written to."""
+        return self._others()[0]
+
+
 def echo_of(data: Frame, transport: Transport) -> errors.MPCError:
     """The exception that another party's abort frame stands for here."""
     try:

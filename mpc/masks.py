@@ -22,11 +22,13 @@ MAX_DEPTH = 64
 
 
 class Mask(msgspec.Struct, tag="mask", frozen=True, array_like=True):
-    """The uniform tensor of operation ``op``, tensor number ``tensor``."""
+    """The uniform tensor of operation ``op``, tensor number ``tensor``: the sum of all parties' streams, or, for what one
+    party holds alone (``owner``), that party's stream."""
 
     op: int
     tensor: int
     shape: Shape
+    owner: int = -1
 
 
 class Moved(msgspec.Struct, tag="moved", frozen=True, array_like=True):

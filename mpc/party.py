@@ -22,7 +22,7 @@ import numpy as np
 from mpc import errors, fixed_point, prg
 from mpc.config import SessionConfig
 from mpc.errors import PartyLost, ProgramMismatch, SessionError
-from mpc.exchange import Pending, describe, echo_of
+from mpc.exchange import FromOwner, Pending, describe, echo_of
 from mpc.fixed_point import Floats, Words
 from mpc.handshake import Agreement
 from mpc.masks import Mask, Shape
@@ -85,7 +85,6 @@ class Party:
         self._failed = False
         self.closed = False
         shared = agreement.secrets
-        self._inputs = {p: prg.derive(shared[p], "input") for p in self.peers}
         self._zeros = {p: prg.derive(shared[p], "zero") for p in self.peers}
         self.dealt = prg.derive(shared[self.world_size], "dealt") if config.needs_dealer else b""
         self.private = prg.derive(prg.fresh_secret(), "private")
@@ -119,7 +118,9 @@ class Party:
         self._transcript.update(repr(structure).encode())
 
     def expand(self, mask: Mask) -> Words:
-        """This party's share of a dealt mask."""
+        """This party's share of a dealt mask; zeros, without memory, for a mask that another party has alone."""
+        if mask.owner not in (-1, self.rank):
+            return np.broadcast_to(np.uint64(0), mask.shape)
         size = 1
         for dim in mask.shape:
             size *= dim
@@ -161,6 +162,20 @@ class Party:
             self.send(peer, frame)
         self._count(0 if beside else 1, frame.nbytes - HEADER_BYTES, len(self.peers))
         return Pending(self, frame, header)
+
+    def post_owned(
+        self, owner: int, kind: Kind, op: int, frame: Words | None, words: int, shape: Shape, beside: bool
+    ) -> FromOwner:
+        """As `post`, for ``words`` words that ``owner`` alone sends (``frame`` is None elsewhere)."""
+        header = frames.pack(kind, op, 8 * words, self._transcript.digest(), shape)
+        receivers = 0
+        if frame is not None:
+            frames.seal(frame, header)
+            for peer in self.peers:
+                self.send(peer, frame)
+            receivers = len(self.peers)
+        self._count(0 if beside else 1, 8 * words, receivers)
+        return FromOwner(self, owner, frame, header, 8 * words)
 
     def send(self, peer: int, frame: bytes | Words) -> None:
         """Send one frame. A peer that has gone may have said why: its abort is raised rather than its absence."""
@@ -251,7 +266,8 @@ class Party:
     def share(self, value: Any, owner: int, scale: int | None = None) -> Share:
         """Share what ``owner`` holds (``value`` is ignored elsewhere) as fixed-point words.
 
-        No traffic but the shape: the others' shares come from their pairwise stream with the owner. Raises
+        No traffic but the shape: the owner's share is the value, the others' are zeros, until it is opened under a mask of
+        the owner's or meets other secrets. Raises
         FixedPointRangeError at every party when a value is NaN, infinite or out of range.
         """
         if not isinstance(owner, (int, np.integer)) or not 0 <= owner < self.world_size:
@@ -268,10 +284,6 @@ class Party:
             op = self.next_op()
             self.note("input", op, owner, scale)
             return self.protocol.input(words, op, owner, scale)
-
-    def input_streams(self, owner: int) -> dict[int, bytes]:
-        """The pairwise input keys that hide ``owner``'s input from this party (or, at the owner, from all)."""
-        return self._inputs if self.rank == owner else {owner: self._inputs[owner]}
 
     def zero_share(self, op: int, count: int, bits: bool = False) -> Words:
         """This party's summand of a fresh sharing of zero under pairwise keys (XOR for bits)."""

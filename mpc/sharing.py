@@ -72,6 +72,7 @@ class Share:
     scale: int
     opened: Opened | None = None
     bit: OpenedBit | None = None
+    owner: int | None = None  # the party whose words are the value itself: all others hold zeros
     base: tuple[Share, str, Any] | None = None  # what this reorders or repeats: opening it here opens it there, once for both
 
     def __repr__(self) -> str:
@@ -90,7 +91,7 @@ class Share:
 
     def move(self, kind: str, arg: Any) -> Share:
         """A public linear map (reshape, transpose, index, broadcast, scale): the opened form is carried along."""
-        moved = Share(masks.move(self.words, kind, arg), self.scale)
+        moved = Share(masks.move(self.words, kind, arg), self.scale, None, None, self.owner)
         if self.opened is not None:
             moved.opened = self.opened.moved(kind, arg)
         elif kind in REORDERS and self._reordered() < NAME_DEPTH:
@@ -137,14 +138,20 @@ class Share:
 
     def rescaled(self, scale: int) -> Share:
         """The same words read at another scale: the value times 2^(old - new), exact and free."""
-        return Share(self.words, scale, self.opened, None)
+        return Share(self.words, scale, self.opened, None, self.owner)
+
+
+def common_owner(*shares: Share) -> int | None:
+    """The party that holds all of them alone; None where several take part."""
+    owners = {s.owner for s in shares}
+    return owners.pop() if len(owners) == 1 else None
 
 
 def concatenate(shares: Sequence[Share], axis: int) -> Share:
     """Shares of equal scale joined along an axis; opened if all are."""
     scale = max(s.scale for s in shares)
     shares = [s.lifted(scale) for s in shares]
-    joined = Share(np.concatenate([s.words for s in shares], axis=axis), scale)
+    joined = Share(np.concatenate([s.words for s in shares], axis=axis), scale, owner=common_owner(*shares))
     forms = [s.opened for s in shares]
     opened = [f for f in forms if f is not None]
     depth, nodes = 1 + max((f.depth for f in opened), default=0), 1 + sum(f.nodes for f in opened)
@@ -157,13 +164,13 @@ def concatenate(shares: Sequence[Share], axis: int) -> Share:
 def add(x: Share, y: Share) -> Share:
     """x + y with broadcasting, at the larger of the two scales."""
     scale = max(x.scale, y.scale)
-    return Share(np.asarray(np.add(_words_at(x, scale), _words_at(y, scale))), scale)
+    return Share(np.asarray(np.add(_words_at(x, scale), _words_at(y, scale))), scale, owner=common_owner(x, y))
 
 
 def sub(x: Share, y: Share) -> Share:
     """x - y with broadcasting, at the larger of the two scales."""
     scale = max(x.scale, y.scale)
-    return Share(np.asarray(np.subtract(_words_at(x, scale), _words_at(y, scale))), scale)
+    return Share(np.asarray(np.subtract(_words_at(x, scale), _words_at(y, scale))), scale, owner=common_owner(x, y))
 
 
 def _words_at(x: Share, scale: int) -> Words:
@@ -172,7 +179,7 @@ def _words_at(x: Share, scale: int) -> Words:
 
 def total(x: Share, axes: tuple[int, ...] | None, keepdims: bool) -> Share:
     """Sum over axes."""
-    return Share(np.asarray(x.words.sum(axis=axes, keepdims=keepdims, dtype=np.uint64)), x.scale)
+    return Share(np.asarray(x.words.sum(axis=axes, keepdims=keepdims, dtype=np.uint64)), x.scale, owner=x.owner)
 
 
 def split(words: Words, parties: int, key: bytes | None = None) -> list[Words]:

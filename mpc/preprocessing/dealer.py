@@ -159,7 +159,7 @@ class _Session:
             return None
         out = np.empty((rows.size, *mask.shape[1:]), np.uint64)
         width = math.prod(mask.shape[1:])
-        ring.streams_rows(self.keys, mask.op, mask.tensor, rows, width, out.reshape(-1), prg.SET)
+        ring.streams_rows(self._keys_of(mask), mask.op, mask.tensor, rows, width, out.reshape(-1), prg.SET)
         return out
 
     def r(self, name: Name) -> Words:
@@ -176,6 +176,14 @@ class _Session:
             self._cut = (bits, (r << _ONE) >> np.uint64(bits + 1), r >> _TOP)
         return self._cut[1:]
 
+    def _keys_of(self, mask: Mask) -> bytes:
+        """The keys whose streams add up to a mask: everybody's, or its owner's alone."""
+        if mask.owner < 0:
+            return self.keys
+        if mask.owner > self.receiver:
+            raise CorruptFrame(f"a mask of party {mask.owner}; want a rank up to {self.receiver}")
+        return self.keys[mask.owner * ring.KEY_BYTES : (mask.owner + 1) * ring.KEY_BYTES]
+
     def _expand(self, mask: Mask) -> Words:
         key = (mask.op, mask.tensor)
         found = self._cache.get(key)
@@ -183,7 +191,7 @@ class _Session:
             self._cache.move_to_end(key)
             return found
         size = math.prod(mask.shape)
-        words = prg.words(self.keys, mask.op, mask.tensor, size).reshape(mask.shape)
+        words = prg.words(self._keys_of(mask), mask.op, mask.tensor, size).reshape(mask.shape)
         self._cache[key] = words
         self._cached += words.nbytes
         while self._cached > CACHE_BYTES and len(self._cache) > 1:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpc import masks, prg, ring
+from mpc.exchange import FromOwner, Pending
 from mpc.fixed_point import Words
-from mpc.masks import Mask, Moved, matmul_shape
+from mpc.masks import Mask, Moved, Shape, matmul_shape
 from mpc.preprocessing.base import (
     BIT,
     MASK,
@@ -30,7 +31,7 @@ from mpc.protocols.comparison import HALF_RANGE, flat
 from mpc.protocols.exponential import Exponential
 from mpc.protocols.extremes import Extremes
 from mpc.protocols.thresholds import Thresholds
-from mpc.sharing import Opened, Share
+from mpc.sharing import Opened, Share, common_owner
 from mpc.transport import frames
 from mpc.transport.frames import HEADER_WORDS, Kind
 
@@ -52,18 +53,12 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
 
     # --- in and out
     def input(self, words: Words | None, op: int, owner: int, scale: int) -> Share:
-        """The others' shares are pairwise streams with the owner, who keeps the rest. Sends the shape only."""
+        """The owner keeps the value, the others hold zeros. Sends the shape only."""
         party = self.party
         shape = () if words is None else words.shape
         shape, _ = party.from_owner(owner, None if words is None else frames.new(0), shape, op, Kind.INPUT)
         party.note("shape", shape)
-        size = math.prod(shape)
-        keys = b"".join(party.input_streams(owner).values())
-        if words is None:
-            return Share(prg.words(keys, op, MASK, size).reshape(shape), scale)
-        mine = words.reshape(-1).copy()
-        ring.streams(keys, op, MASK, 0, mine, prg.SUB)
-        return Share(mine.reshape(shape), scale)
+        return _owned(words, shape, scale, owner)
 
     def public(self, words: Words) -> Words:
         return words if self.party.first else np.zeros_like(words)
@@ -102,36 +97,52 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             if x.opened is not None:
                 return
         op = self.party.next_op()
-        self.party.note("open", op, x.shape)
-        x.opened = Opened(_ON_ITS_WAY, Mask(op, MASK, x.shape))
+        self.party.note("open", op, x.shape, x.owner)
+        x.opened = Opened(_ON_ITS_WAY, Mask(op, MASK, x.shape, -1 if x.owner is None else x.owner))
         fresh.append(x)
 
     def _exchange(self, fresh: Sequence[Share]) -> None:
-        """Open E = x - A for all of them: one round, 64 bits per element. Regenerates nothing that is not sent."""
+        """Open E = x - A for all of them: one round, 64 bits per element. Regenerates nothing that is not sent.
+
+        What one party holds alone is sent by that party alone: its mask is zero at the others, as the value is.
+        """
         if not fresh:
             return
-        party = self.party
-        frame = frames.new(sum(x.size for x in fresh))
-        at = HEADER_WORDS
-        for x in fresh:
-            assert x.opened is not None
-            a = x.opened.mask_share(party.expand)
-            np.subtract(x.words, a, out=frame[at : at + x.size].reshape(x.shape))
-            at += x.size
-        first = fresh[0].opened
-        assert first is not None and isinstance(first.name, Mask)
-        opened = party.post(Kind.OPEN, first.name.op, frame, fresh[0].shape).add()
-        at = 0
-        for x in fresh:
-            assert x.opened is not None
-            x.opened.public = opened[at : at + x.size].reshape(x.shape)
-            at += x.size
+        owners = sorted({-1 if x.owner is None else x.owner for x in fresh})
+        groups = [[x for x in fresh if (-1 if x.owner is None else x.owner) == owner] for owner in owners]
+        sent = [self._send(group, owner, owner != owners[-1]) for group, owner in zip(groups, owners, strict=True)]
+        for group, pending in zip(groups, sent, strict=True):
+            opened = pending.words() if isinstance(pending, FromOwner) else pending.add()
+            at = 0
+            for x in group:
+                assert x.opened is not None
+                x.opened.public = opened[at : at + x.size].reshape(x.shape)
+                at += x.size
         views, self._views = self._views, []
         for x in views:
             assert x.base is not None
             origin, kind, arg = x.base
             assert origin.opened is not None
             x.opened = origin.opened.moved(kind, arg)
+
+    def _send(self, group: Sequence[Share], owner: int, beside: bool) -> Pending:
+        """Post this party's part of the openings of shares of one owner (-1: of all parties)."""
+        party = self.party
+        first, size = group[0].opened, sum(x.size for x in group)
+        assert first is not None and isinstance(first.name, Mask)
+        frame = None
+        if owner in (-1, party.rank):
+            frame = frames.new(size)
+            at = HEADER_WORDS
+            for x in group:
+                assert x.opened is not None
+                a = x.opened.mask_share(party.expand)
+                np.subtract(x.words, a, out=frame[at : at + x.size].reshape(x.shape))
+                at += x.size
+        if owner >= 0:
+            return party.post_owned(owner, Kind.OPEN, first.name.op, frame, size, group[0].shape, beside)
+        assert frame is not None
+        return party.post(Kind.OPEN, first.name.op, frame, group[0].shape, beside)
 
     # --- products
     def mul(self, x: Share, y: Share) -> Share:
@@ -140,6 +151,10 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             if y.bit is not None and x.bit is None:
                 x, y = y, x
             shape = broadcast_shape(x.shape, y.shape, "product")
+            owner = common_owner(x, y)
+            if owner is not None:
+                words = np.multiply(x.words, y.words) if owner == self.party.rank else None
+                return _owned(words, shape, x.scale + y.scale, owner)
             if x.bit is not None and x.shape == shape == y.shape:
                 return self._mul_bit(x, y)
             fresh = self._masked((x, y))
@@ -179,6 +194,8 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
     def square(self, x: Share) -> Share:
         """X^2 = E^2 + 2 E A + C with C = A^2: one mask, one round."""
         with self.party.scope("square"):
+            if x.owner is not None:
+                return _owned(x.words * x.words if x.owner == self.party.rank else None, x.shape, 2 * x.scale, x.owner)
             fresh = self._masked((x,))
             assert x.opened is not None
             op = self.party.next_op()
@@ -195,7 +212,10 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
     def matmul(self, x: Share, y: Share) -> Share:
         """Beaver with two local products: E (B + F) + A F + C."""
         with self.party.scope("matmul"):
-            shape = matmul_shape(x.shape, y.shape)
+            shape, rank = matmul_shape(x.shape, y.shape), self.party.rank
+            owner = common_owner(x, y)
+            if owner is not None:
+                return _owned(ring.matmul(x.words, y.words) if owner == rank else None, shape, x.scale + y.scale, owner)
             fresh = self._masked((x, y))
             assert x.opened is not None and y.opened is not None
             op = self.party.next_op()
@@ -204,10 +224,13 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             (dealt,) = self.party.preprocessing.ask([item])
             self._exchange(fresh)
             e, f = x.opened.public, y.opened.public
-            a, b = x.opened.mask_share(self.party.expand), y.opened.mask_share(self.party.expand)
-            out = ring.matmul(e, b + f if self.party.first else b)
-            ring.matmul(a, f, out=out, accumulate=True)
-            out = np.asarray(out)
+            if y.owner in (None, rank):
+                b = y.opened.mask_share(self.party.expand)
+                out = np.asarray(ring.matmul(e, b + f if self.party.first else b))
+            else:  # B is zero here
+                out = np.asarray(ring.matmul(e, f)) if self.party.first else np.zeros(shape, np.uint64)
+            if x.owner in (None, rank):
+                ring.matmul(x.opened.mask_share(self.party.expand), f, out=out, accumulate=True)
             out += share_words(self.party, item, dealt).reshape(shape)
             return Share(out, x.scale + y.scale)
 
@@ -217,6 +240,9 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
         if not 1 <= bits <= 62:
             raise ValueError(f"truncate by {bits} bits; want 1 to 62")
         with self.party.scope("truncate"):
+            if x.owner is not None:
+                words = (x.words.view(np.int64) >> bits).view(np.uint64) if x.owner == self.party.rank else None
+                return _owned(words, x.shape, x.scale - bits, x.owner)
             if self.party.world_size == 2 and x.opened is None and not exact:
                 return self._truncate_two(x, bits)
             fresh = self._masked((x,))
@@ -283,3 +309,7 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
         ring.truncate2_finish(words, got[0], got[1], s, pair.astype(np.uint64, copy=False), party.rank, bits, out)
         return Share(out.reshape(x.shape), x.scale - bits)
 
+
+def _owned(words: Words | None, shape: Shape, scale: int, owner: int) -> Share:
+    """What ``owner`` holds alone: its words there, zeros without memory (and read-only) elsewhere."""
+    return Share(np.broadcast_to(np.uint64(0), shape) if words is None else np.asarray(words), scale, owner=owner)

@@ -16,7 +16,7 @@ import numpy as np
 from mpc import ring
 from mpc.errors import ShapeError
 from mpc.fixed_point import Words
-from mpc.masks import Shape
+from mpc.masks import Shape, matmul_shape
 from mpc.protocols.series import Saturated, Series, Window
 from mpc.sharing import Share, total
 
@@ -82,12 +82,15 @@ class Protocol(ABC):
 
     def mul_public(self, x: Share, words: Words, scale: int) -> Share:
         """Elementwise x * public words of the given scale, with broadcasting. Local; the scales add."""
-        return Share(np.asarray(np.multiply(x.words, words)), x.scale + scale)
+        return Share(np.asarray(np.multiply(x.words, words)), x.scale + scale, owner=x.owner)
 
     def matmul_public(self, x: Share, words: Words, scale: int, left: bool = False) -> Share:
         """x @ public, or public @ x if ``left``. Local; the scales add."""
+        if x.owner not in (None, self.party.rank):
+            shape = matmul_shape(words.shape, x.shape) if left else matmul_shape(x.shape, words.shape)
+            return Share(np.broadcast_to(np.uint64(0), shape), x.scale + scale, owner=x.owner)
         product = ring.matmul(words, x.words) if left else ring.matmul(x.words, words)
-        return Share(product, x.scale + scale)
+        return Share(product, x.scale + scale, owner=x.owner)
 
     def total(self, x: Share, axes: tuple[int, ...] | None, keepdims: bool) -> Share:
         """Sum over axes. Local."""

@@ -74,14 +74,50 @@ def test_openings_and_shares_of_every_coalition_are_uniform(n: int, secret: int)
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
-def test_input_shares_of_every_coalition_without_the_owner_are_uniform(n: int) -> None:
+@pytest.mark.parametrize("secret", [0.0, -1.0, 32767.5])
+def test_inputs_are_the_owners_alone_and_open_under_the_owners_mask(n: int, secret: float) -> None:
+    """The others hold zeros and receive nothing but a uniform opening, whose mask they know nothing of."""
+    owner = n - 1
+
     def program(s):
-        return s.share(np.zeros(LANES) if s.rank == 0 else None, owner=0).words
+        x = s.share(np.full(LANES, secret) if s.rank == owner else None, owner=owner)
+        sent = [s.transport.meter.payload_sent(p) for p in s.peers]
+        s.protocol.open(x)
+        sent = [s.transport.meter.payload_sent(p) - b for p, b in zip(s.peers, sent, strict=True)]
+        both = s.protocol.mul(x, s.share(np.ones(LANES) if s.rank == 0 else None, owner=0))
+        return x.words, x.opened.public, x.opened.mask_share(s.expand), sent, both.words
 
     parts = run(program, n)
+    for rank, (held, _, mask, sent, _) in enumerate(parts):
+        assert set(sent) == {8 * LANES if rank == owner else 0}
+        if rank != owner:
+            assert not held.any() and not mask.any()
+    np.testing.assert_array_equal(parts[0][1] + parts[owner][2], words(np.full(LANES, int(secret * 65536))))
+    assert_uniform(parts[0][1], "E of an input")
     for coalition in itertools.combinations(range(n), n - 1):
-        if len(coalition) < n:
-            assert_uniform(sum(parts[i] for i in coalition), f"input shares of {coalition}")
+        assert_uniform(sum(parts[i][4] for i in coalition), f"product of inputs at {coalition}")
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_what_one_party_holds_it_computes_alone(n: int) -> None:
+    """Products, squares and truncations of one owner's values cost nothing and are exact; others are right as ever."""
+
+    def program(s):
+        x, y, z = (s.share(np.arange(6.0).reshape(2, 3) + k if s.rank == k % 2 else None, owner=k % 2) for k in range(3))
+        before = s.total.rounds, s.total.bytes_sent
+        k = s.protocol
+        own = [k.mul(x, z), k.square(x), k.matmul(x, z.transpose((1, 0))), k.truncate(k.mul(x, z), 16)]
+        own += [-x, x[0], k.total(x, None, False)]
+        assert (s.total.rounds, s.total.bytes_sent) == before and {o.owner for o in own} == {0}
+        mixed = [k.mul(x, y), k.matmul(y.transpose((1, 0)), x), k.mul(k.add_public(x, np.asarray(np.uint64(65536))), x)]
+        assert {o.owner for o in mixed} == {None}
+        return [s.reveal(o, check_range=False) for o in (*own, *mixed)]
+
+    x, y, z = (np.arange(6.0).reshape(2, 3) + k for k in range(3))
+    want = [x * z, x * x, x @ z.T, x * z, -x, x[0], x.sum(), x * y, y.T @ x, (x + 1) * x]
+    for got in run(program, n):
+        for mine, true in zip(got, want, strict=True):
+            np.testing.assert_allclose(mine, true, atol=1e-9)
 
 
 def test_revealed_shares_are_rerandomised() -> None:

@@ -60,7 +60,7 @@ def test_a_file_holds_shares_and_public_state_alone(tmp_path: Path) -> None:
         opened = x._value.share.opened
         assert opened is not None
         mpc.save({"x": x, "note": "n"}, tmp_path / "x.shares")
-        keys = [s.dealt, s.private, *s._inputs.values(), *s._zeros.values(), s._transcript.digest()]
+        keys = [s.dealt, s.private, *s._zeros.values(), s._transcript.digest()]
         return keys, opened.public.tobytes(), x._value.share.words.tobytes()
 
     for rank, (keys, opened, words) in enumerate(run(write, 3)):

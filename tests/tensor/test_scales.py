@@ -103,7 +103,7 @@ def test_a_training_step_opens_each_secret_once(parties: int) -> None:
         ("matmul", (True, False)),  # x (open), W1
         ("relu", (False,)),  # with the truncation of x W1 + b1
         ("matmul", (False, False)),  # h, W2
-        ("sigmoid", (False,)),  # from the product's scale
+        ("saturated", (False,)),  # from the product's scale
         ("matmul", (False, True)),  # dz2 (at frac_bits, without its 1/n), W2: dh
         ("matmul", (True, True)),  # h, dz2: dW2
         ("mul", (False, False)),  # ReLU's bit (open as a bit), dh
