@@ -88,7 +88,8 @@ def exchange(here: Party, architecture: Architecture | None, owner: int) -> Arch
     """The owner's architecture at every party. Raises ConfigError for a description that is none."""
     op = here.next_op()
     here.note("from_torch", op, owner)
-    frame, size = None, ()
+    frame = None
+    size: tuple[int, ...] = ()
     if here.rank == owner:
         assert architecture is not None
         data = architecture.encode()

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import Context
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,13 +44,13 @@ class Trial:
 
         def started() -> Any:
             with session() as here:
-                mine = (self.architecture, self.values) if here.rank == 0 else (None, None)
-                model = imported(here, *mine, 0)
+                owns = here.rank == 0
+                model = imported(here, self.architecture if owns else None, self.values if owns else None, 0)
                 inputs = [share(x if here.rank == 1 else None, 1) for x in self.inputs]
                 return program(here, model, inputs)
 
-        options = {"threads": True, "frac_bits": self.frac_bits, "protocol": protocol}
-        return Context().run(local, started, self.parties, **options)
+        run = partial(local, started, self.parties, protocol=protocol, threads=True, frac_bits=self.frac_bits)
+        return Context().run(run)
 
     def headroom(self) -> list[str]:
         """What the plaintext twin says of the range on this example."""

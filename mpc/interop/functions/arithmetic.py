@@ -3,9 +3,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
-
-import numpy as np
+from typing import Any, Final
 
 from mpc.errors import NotSupported
 from mpc.interop.functions.table import function, is_public, secret
@@ -61,8 +59,11 @@ def neg(input: Any) -> Any:
 def pow_(input: Any, exponent: Any) -> Any:
     if not isinstance(input, SecretTensor):
         return input**exponent
-    special = {0.5: "sqrt", -0.5: "rsqrt", -1: "reciprocal", 2: "square"}.get(exponent) if np.isscalar(exponent) else None
+    special = _POWERS.get(exponent) if isinstance(exponent, (int, float)) else None
     return getattr(input, special)() if special else input**exponent
+
+
+_POWERS: Final = {0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal", 2.0: "square"}
 
 
 @function("torch.square", "Tensor.square")
