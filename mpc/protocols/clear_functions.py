@@ -1,8 +1,9 @@
 """The plaintext twin's functions of one secret: the same fits and windows in double precision."""
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -14,13 +15,27 @@ if TYPE_CHECKING:
     from mpc.party import Party
 
 
+DIFFERENCE_BITS: Final = 63  # of what is compared
+
+
 class ClearFunctions:
     """The function kernels of `Clear`."""
 
     party: Party
 
+    @abstractmethod
+    def _check(self, what: str, real: np.ndarray, scale: int, bits: int, shift: int = 0) -> None:
+        """Refuse values of 2^bits or more, and note how close they came."""
+
+    def _compares(self, differences: Floats, scale: int) -> None:
+        self._check("comparison", differences, scale, DIFFERENCE_BITS)
+
     def at_least(self, x: Share, thresholds: Sequence[int]) -> Share:
         with self.party.scope("at_least"):
+            ends = np.array([min(thresholds, default=0), max(thresholds, default=0)], np.float64)
+            values = _signed(x).astype(np.float64)
+            if x.size:
+                self._compares(np.array([values.min() - ends[1], values.max() - ends[0]]), x.scale)
             limits = np.array(thresholds, np.int64).reshape(-1, *(1 for _ in x.shape))
             return Share((_signed(x) >= limits).astype(np.uint64), 0)
 
@@ -30,10 +45,12 @@ class ClearFunctions:
 
     def saturated(self, x: Share, fit: Saturated, frac_bits: int) -> Share:
         with self.party.scope("saturated"):
+            self._compares(_signed(x).astype(np.float64), x.scale)
             return Share(_encoded(fit.at(_real(x)), frac_bits), frac_bits)
 
     def exp(self, x: Share, window: Window, scale: int, bounded: bool = False) -> Share:
         with self.party.scope("exp"):
+            self._compares(_signed(x).astype(np.float64), x.scale)
             real = _real(x)
             value = np.where(real < window.low, 0.0, np.exp(np.clip(real, window.low, window.high)))
             return Share(_encoded(value, scale), scale)
@@ -41,6 +58,8 @@ class ClearFunctions:
     def largest(self, x: Share) -> tuple[Share, Share]:
         with self.party.scope("largest"):
             value = _signed(x)
+            if x.size:
+                self._compares((value.max(axis=0).astype(np.float64) - value.min(axis=0)), x.scale)
             first = np.expand_dims(value.argmax(axis=0), 0)
             one_hot = np.zeros(x.shape, np.uint64)
             np.put_along_axis(one_hot, first, 1, axis=0)
