@@ -95,7 +95,7 @@ def check(
     ``example``: an input as an array or torch tensor (its values are used), or its shape as a tuple of integers (random
     values); a list of these for several inputs. Everything unsupported is listed at once. The rounds and bytes are those
     of the real protocol, run with ``parties`` threads of this process on the example: exact, as only shapes decide them
-    and who holds what: weights are taken as party 0's and inputs as party 1's.
+    and who holds what: weights are taken as party 0's, inputs as those of party 1 and, one each, the next.
     The forward pass is that of evaluation mode, without the reveal; with ``training`` a step of SGD on the mean square of
     the first result is measured too. Headroom is that of the plaintext twin on the example. Nothing of it is secret.
 

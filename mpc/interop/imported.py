@@ -11,7 +11,7 @@ from mpc.errors import ConfigError, MPCError, ShapeError
 from mpc.fixed_point import as_array
 from mpc.interop.architecture import Architecture, Arg, Dots, Group, Ref, Slice, Step, Tensor, used
 from mpc.interop.functions import FUNCTIONS, secret
-from mpc.interop.layers import LAYERS, build
+from mpc.interop.layers import LAYERS, PublicBatchNorm, build
 from mpc.nn.module import Module, Parameter
 from mpc.tensor import SecretTensor
 
@@ -89,7 +89,7 @@ class Imported(Module):
             if tensor.role == "count":
                 parent.register_buffer(last, int(tensor.values[0]))
                 continue
-            value = placed[tensor.same_as] if tensor.same_as else self._value(tensor, values[name], parent)
+            value = placed[tensor.same_as] if tensor.same_as else self._value(tensor, values[name], name)
             placed[name] = value
             if isinstance(value, np.ndarray):
                 self._plain[name] = value
@@ -98,11 +98,14 @@ class Imported(Module):
                 setattr(parent, last, value)
             else:
                 parent.register_buffer(last, value)
+        for path, layer in self.architecture.layers.items():
+            if layer.kind.startswith("BatchNorm") and not any(isinstance(v, SecretTensor) for v in values.values()):
+                self._place(path, PublicBatchNorm(self._paths[path]))
 
-    def _value(self, tensor: Tensor, value: Any, parent: Module) -> Any:
-        """A parameter, a buffer, or a public array where the layer takes one."""
-        kind = type(parent).__name__
-        if not isinstance(value, SecretTensor) and (kind not in LAYERS or LAYERS[kind].public):
+    def _value(self, tensor: Tensor, value: Any, name: str) -> Any:
+        """A parameter, a buffer, or a public array where it is public and the layer takes one."""
+        layer = self.architecture.layers.get(name.rpartition(".")[0])
+        if not isinstance(value, SecretTensor) and (layer is None or LAYERS[layer.kind].weights):
             return as_array(value)
         return Parameter(value, tensor.trainable) if tensor.role == "parameter" else secret(value)
 
@@ -151,7 +154,7 @@ class Imported(Module):
             return self._tensor(step.target)
         if step.op == "layer":
             layer = self._paths[step.target]
-            public = LAYERS[type(layer).__name__].public
+            public = LAYERS[self.architecture.layers[step.target].kind].public
             return layer(args[0] if public else secret(args[0]))
         entry = FUNCTIONS[step.target]
         kwargs = {name: resolved(arg, values) for name, arg in step.kwargs.items()}

@@ -5,31 +5,36 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from mpc.errors import ConfigError, MPCError
 from mpc.interop.architecture import Arg, Layer
 from mpc.interop.functions import plain
-from mpc.nn import layers
+from mpc.nn import functional, layers
 from mpc.nn.module import Module
+from mpc.tensor import SecretTensor
 
 
 class Kind(NamedTuple):
     """``options``: torch's attributes, which are also the constructor's arguments. ``flags``: arguments that say whether
-    torch's attribute is there. ``limits``: attributes with the values that are supported. ``public``: takes public input."""
+    torch's attribute is there. ``limits``: attributes with the values that are supported. ``public``: takes public input.
+    ``weights``: they may be public arrays."""
 
     options: tuple[str, ...] = ()
     flags: Mapping[str, str] = {}
     limits: Mapping[str, tuple[Any, ...]] = {}
     public: bool = False
+    weights: bool = False
 
 
 _CONV: Final = Kind(
     ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups"),
-    {"bias": "bias"}, {"padding_mode": ("zeros",)}, True,
+    {"bias": "bias"}, {"padding_mode": ("zeros",)}, True, True,
 )  # fmt: skip
 _NORM: Final = Kind(
     ("num_features", "eps", "momentum"),
-    {"affine": "weight", "track_running_stats": "running_mean"},
-)
+    {"affine": "weight", "track_running_stats": "running_mean"}, weights=True,
+)  # fmt: skip
 _POOL: Final = ("kernel_size", "stride", "padding")
 
 LAYERS: Final[dict[str, Kind]] = {
@@ -41,16 +46,13 @@ LAYERS: Final[dict[str, Kind]] = {
     "Conv1d": _CONV,
     "Conv2d": _CONV,
     "Dropout": Kind(("p",)),
-    "Embedding": Kind(
-        ("num_embeddings", "embedding_dim"),
-        limits={"padding_idx": (None,), "max_norm": (None,), "sparse": (False,)},
-    ),
+    "Embedding": Kind(("num_embeddings", "embedding_dim", "padding_idx"), limits={"max_norm": (None,), "sparse": (False,)}),
     "Flatten": Kind(("start_dim", "end_dim"), public=True),
     "GELU": Kind(limits={"approximate": ("none", "tanh")}),
     "Identity": Kind(public=True),
-    "LayerNorm": Kind(("normalized_shape", "eps"), {"elementwise_affine": "weight", "bias": "bias"}),
+    "LayerNorm": Kind(("normalized_shape", "eps"), {"elementwise_affine": "weight", "bias": "bias"}, weights=True),
     "LeakyReLU": Kind(("negative_slope",)),
-    "Linear": Kind(("in_features", "out_features"), {"bias": "bias"}, public=True),
+    "Linear": Kind(("in_features", "out_features"), {"bias": "bias"}, public=True, weights=True),
     "LogSoftmax": Kind(("dim",)),
     "MaxPool1d": Kind((*_POOL, "dilation"), limits={"ceil_mode": (False,), "return_indices": (False,)}),
     "MaxPool2d": Kind((*_POOL, "dilation"), limits={"ceil_mode": (False,), "return_indices": (False,)}),
@@ -125,6 +127,27 @@ def check_options(kind: str, options: Mapping[str, Arg]) -> None:
         inspect.signature(layer_class(kind)).bind(**options)
     except TypeError as error:
         raise ConfigError(f"{kind}: {error}") from None
+
+
+class PublicBatchNorm(Module):
+    """A batch norm whose weights and statistics are everybody's: in evaluation one public factor and summand per channel,
+    local. In training the batch's statistics, which stay secret; the running ones do not move."""
+
+    def __init__(self, layer: Module) -> None:
+        """``layer``: with public arrays in the places of its tensors."""
+        super().__init__()
+        self.eps, self.training = layer.eps, layer.training
+        self.weight, self.bias = layer.weight, layer.bias
+        self.running_mean, self.running_var = layer.running_mean, layer.running_var
+
+    def forward(self, x: SecretTensor) -> SecretTensor:
+        weight, bias = (None if v is None else v.reshape(1, -1, *(1,) * (x.ndim - 2)) for v in (self.weight, self.bias))
+        if self.training or self.running_var is None:
+            out = functional.batch_norm(x, None, None, None, None, True, 0.0, self.eps)
+            return out if weight is None else out * weight + bias
+        shape = (1, -1, *(1,) * (x.ndim - 2))
+        factor = 1.0 / np.sqrt(self.running_var.reshape(shape) + self.eps) * (1.0 if weight is None else weight)
+        return x * factor + ((0.0 if bias is None else bias) - self.running_mean.reshape(shape) * factor)
 
 
 def build(path: str, layer: Layer) -> Module:

@@ -40,13 +40,13 @@ class Trial:
         self.parties, self.frac_bits = parties, frac_bits
 
     def _run(self, program: Any, protocol: str = "additive") -> Any:
-        """Results by rank, with weights of party 0 and inputs of party 1; a session around here is not seen by it."""
+        """Results by rank, with weights of party 0 and inputs of party 1, 2, ...; a session around here is not seen by it."""
 
         def started() -> Any:
             with session() as here:
                 owns = here.rank == 0
                 model = imported(here, self.architecture if owns else None, self.values if owns else None, 0)
-                inputs = [share(x if here.rank == 1 else None, 1) for x in self.inputs]
+                inputs = [share(x, (1 + k) % self.parties) for k, x in enumerate(self.inputs)]
                 return program(here, model, inputs)
 
         run = partial(local, started, self.parties, protocol=protocol, threads=True, frac_bits=self.frac_bits)

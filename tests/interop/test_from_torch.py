@@ -120,6 +120,41 @@ def test_public_weights_are_local() -> None:
     assert costs["LeNet/features.3:Conv2d"] == 1  # the truncation of the mean before it
 
 
+@pytest.mark.parametrize("case", CASES, ids=ids)
+@pytest.mark.parametrize("training", [True, False])
+def test_public_weights_give_torchs_result(case: Case, training: bool) -> None:
+    """In both modes; what cannot be trained has no gradient."""
+    module, x = case.module(torch).train(training), case.input()
+
+    def program() -> Any:
+        with mpc.session():
+            model = mpc.nn.from_torch(module, owner=None)
+            out = model(mpc.share(x, 1))
+            assert model.training == training and not out.requires_grad
+            return out.reveal()
+
+    got = run(program, 3)
+    np.testing.assert_allclose(got, plain(copy.deepcopy(module).double(), x), atol=case.tolerance, rtol=0)
+
+
+def test_public_batch_norms_are_local_in_evaluation() -> None:
+    module = torch.nn.Sequential(torch.nn.BatchNorm2d(2), torch.nn.Conv2d(2, 3, 1), torch.nn.BatchNorm2d(3)).eval()
+    torch.nn.init.uniform_(module[0].running_var, 0.5, 2.0)
+    torch.nn.init.uniform_(module[0].weight, -1.0, 2.0)
+    x = np.random.default_rng(1).normal(size=(2, 2, 3, 3))
+
+    def program() -> Any:
+        with mpc.session() as s:
+            model = mpc.nn.from_torch(module, owner=None)
+            before = s.report()
+            out = model(mpc.share(x, 0))
+            return out.reveal(), {row.layer: row.rounds for row in s.report().since(before).by_layer()}
+
+    got, costs = run(program)
+    np.testing.assert_allclose(got, plain(copy.deepcopy(module).double(), x), atol=1e-4)
+    assert costs["Sequential/0:PublicBatchNorm"] == 0 and sum(costs.values()) <= 2  # truncations
+
+
 def test_public_input_costs_no_opening_of_it() -> None:
     module, x = CASES[0].module(torch), CASES[0].input()
 

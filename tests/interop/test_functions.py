@@ -134,6 +134,7 @@ LAYER_CASES: list[tuple[Any, Any, float]] = [
     (lambda: nn.Conv1d(3, 6, 2, stride=2, padding=1, groups=3), X, 1e-4),
     (lambda: nn.Conv2d(1, 2, (2, 3), padding="same", dilation=2, bias=False), IMAGE, 2e-4),
     (lambda: nn.Dropout(0.5), X, 1e-4),
+    (lambda: nn.Embedding(5, 2, padding_idx=1), np.array([0, 1, 4]), 1e-4),
     (lambda: nn.Embedding(4, 3), np.array([[0, 3], [2, 2]]), 1e-4),
     (lambda: nn.Flatten(0, 1), X, 1e-4),
     (lambda: nn.GELU(), X, 1e-3),
@@ -156,8 +157,9 @@ LAYER_CASES: list[tuple[Any, Any, float]] = [
 ]
 
 
+@pytest.mark.parametrize("owner", [0, None], ids=["secret", "public"])
 @pytest.mark.parametrize("make,data,tolerance", LAYER_CASES, ids=lambda v: type(v()).__name__ if callable(v) else "")
-def test_layers_agree_with_torch(make: Any, data: np.ndarray, tolerance: float) -> None:
+def test_layers_agree_with_torch(make: Any, data: np.ndarray, tolerance: float, owner: int | None) -> None:
     torch.manual_seed(2)
     module = nn.Sequential(make()).double().eval()
     for name, b in module.named_buffers():
@@ -166,9 +168,9 @@ def test_layers_agree_with_torch(make: Any, data: np.ndarray, tolerance: float) 
 
     def program() -> Any:
         with mpc.session() as s:
-            model = mpc.nn.from_torch(module if s.rank == 0 else None)
-            state = model.reveal()
-            assert sorted(state) == sorted(module.state_dict())
+            model = mpc.nn.from_torch(module if owner is None or s.rank == 0 else None, owner)
+            if owner is not None:
+                assert sorted(model.reveal()) == sorted(module.state_dict())
             return model(mpc.share(data, 1)).reveal()
 
     want = module(torch.tensor(data)).detach().numpy()
