@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-GROUPS: Final = ("kernels", "protocols", "training")
+GROUPS: Final = ("kernels", "protocols", "functions", "layers", "training", "mnist")
+ON_REQUEST: Final = ("mnist",)  # whole trainings on real data: minutes each, only where asked for by group or name
 PEERS: Final = ("CrypTen TFP", "SPU semi2k")
 PEERS_NOTE: Final = "peers.md, another day: torch int64 1024^3 at 5.1 GMAC/s there"
 
@@ -21,6 +22,9 @@ class Entry(NamedTuple):
     goal: float | None = None  # seconds for workloads
     peers: tuple[float | None, float | None] = (None, None)  # seconds
     goal_mb: float | None = None  # online, sent per party
+    goal_error: float | None = None
+    relative: bool = False  # the error, to the value
+    peer_errors: tuple[float | None, float | None] = (None, None)
 
 
 ENTRIES: Final = (
@@ -37,27 +41,65 @@ ENTRIES: Final = (
     Entry("product", "protocols", "elementwise product 10^6, truncated", 0.08, (0.203, 0.355)),
     Entry("compare", "protocols", "x > 0, 10^5", None, (0.33, 0.217)),
     Entry("relu", "protocols", "ReLU, 10^6", 0.20, (3.01, 2.28), 14.0),
-    Entry("sigmoid", "protocols", "sigmoid, 10^5", None, (0.61, 1.25)),
     Entry("sequence", "protocols", "100 multiplications in sequence", 0.03, (0.30, 0.117)),
     Entry("start", "protocols", "start of all processes to the first reveal", 1.5, (1.95, 2.4)),
+    Entry("sigmoid", "functions", "sigmoid on [-32, 32], 10^5", 0.08, (0.61, 1.25), None, 3e-4, False, (2.8e-3, 9.9e-4)),
+    Entry("tanh", "functions", "tanh on [-16, 16], 10^5", goal_error=6e-4),
+    Entry("erf", "functions", "erf on [-16, 16], 10^5", goal_error=1e-3),
+    Entry("gelu", "functions", "gelu on [-16, 16], 10^5", goal_error=1e-3),
+    Entry("exp", "functions", "exp on [-16, 10], 10^5", goal_error=1e-3, relative=True),
+    Entry("exp-negative", "functions", "exp on [-16, 0], 10^5", goal_error=1e-4),
+    Entry("reciprocal", "functions", "1/x on +-[2^-6, 2^13], 10^5", 0.2, (0.65, 1.1), goal_error=2e-4, relative=True),
+    Entry("sqrt", "functions", "sqrt on [2^-8, 2^13], 10^5", goal_error=1e-3, relative=True),
+    Entry("rsqrt", "functions", "1/sqrt on [2^-8, 2^13], 10^5", goal_error=1e-3, relative=True),
+    Entry("log", "functions", "log on [2^-8, 2^13], 10^5", goal_error=1e-3),
+    Entry("softmax", "functions", "softmax 1000x10", 0.03, (0.41, 0.28), None, 5e-4, False, (3.7e-3, 3.5e-3)),
+    Entry("softmax-wide", "functions", "softmax 100x1000", goal_error=5e-4),
+    Entry("log-softmax", "functions", "log_softmax 1000x10", goal_error=5e-4),
+    Entry("log-softmax-wide", "functions", "log_softmax 100x1000", goal_error=5e-4),
+    Entry("max", "functions", "max of 1000x10 along rows"),
+    Entry("max-wide", "functions", "max of 100x1000 along rows"),
+    Entry("argmax", "functions", "argmax of 1000x10 along rows"),
+    Entry("argmax-wide", "functions", "argmax of 100x1000 along rows"),
+    Entry("sort", "functions", "sort of 1000 values"),
+    Entry("median", "functions", "median of 1000 values"),
+    Entry("conv2d", "layers", "Conv2d(16, 32, 3, padding=1) of 128x16x14x14, forward"),
+    Entry("conv2d-backward", "layers", "the same, forward and backward"),
+    Entry("maxpool2d", "layers", "MaxPool2d(2) of 128x6x28x28, forward"),
+    Entry("maxpool2d-backward", "layers", "the same, forward and backward"),
+    Entry("avgpool2d", "layers", "AvgPool2d(2) of 128x6x28x28, forward"),
+    Entry("avgpool2d-backward", "layers", "the same, forward and backward"),
+    Entry("batchnorm2d", "layers", "BatchNorm2d(16) of 128x16x14x14 in training, forward"),
+    Entry("batchnorm2d-backward", "layers", "the same, forward and backward"),
+    Entry("layernorm", "layers", "LayerNorm(128) of 128x128, forward"),
+    Entry("layernorm-backward", "layers", "the same, forward and backward"),
     Entry("logistic", "training", "logistic regression 569x30, 50 epochs", 0.3, (5.3, 2.5)),
-    Entry("mlp-1", "training", "MLP 784-128-10, batch 128, one step", 0.05, (0.55, 0.57)),
-    Entry("mlp-2", "training", "MLP 784-128-128-10, batch 128, one step", None, (0.92, 0.86)),
-    Entry("infer-128", "training", "784-128-128-10, inference of 128", None, (0.30, 0.38)),
-    Entry("infer-1", "training", "784-128-128-10, inference of 1", None, (0.085, 0.034)),
+    Entry("mlp-1", "training", "MLP 784-128-10, batch 128, one step (BCE)", 0.05, (0.55, 0.57)),
+    Entry("mlp-2", "training", "MLP 784-128-128-10, batch 128, one step (BCE)", None, (0.92, 0.86)),
+    Entry("step-sgd", "training", "784-128-128-10, cross-entropy, SGD with momentum, one step", 0.08, (0.92, 0.86)),
+    Entry("step-adam", "training", "the same with Adam, one step"),
+    Entry("infer-128", "training", "784-128-128-10, inference of 128", 0.03, (0.30, 0.38)),
+    Entry("infer-1", "training", "784-128-128-10, inference of 1", 0.01, (0.085, 0.034)),
+    Entry("lenet-avg", "training", "LeNet-5, average pooling, batch 128, one step"),
+    Entry("lenet-max", "training", "LeNet-5, max pooling, batch 128, one step"),
+    Entry("mnist-sgd", "mnist", "784-128-128-10 by SGD with momentum, 5 epochs"),
+    Entry("mnist-adam", "mnist", "784-128-128-10 by Adam, 5 epochs"),
+    Entry("mnist-lenet-avg", "mnist", "LeNet-5 with average pooling, 3 epochs"),
+    Entry("mnist-lenet-max", "mnist", "LeNet-5 with max pooling, 2 epochs"),
 )
 BY_NAME: Final = {entry.name: entry for entry in ENTRIES}
 KERNEL_GOALS: Final = {("matmul", "1024^3 avx512"): 7.0, ("aes", "AES-NI"): 3.0}  # GMAC/s, GB/s on one core
 
 
 def chosen(groups: list[str], only: list[str]) -> list[Entry]:
-    """Entries of these groups (all if empty) with these names (all if empty); the yardstick is always among them.
+    """Entries of these groups (if empty: all but those on request) with these names (if empty: all), and the yardstick.
 
     Raises KeyError with the first unknown name.
     """
     for name in only:
         if name not in BY_NAME:
             raise KeyError(name)
-    wanted = [e for e in ENTRIES if (not groups or e.group in groups) and (not only or e.name in only)]
+    groups = groups or [g for g in GROUPS if only or g not in ON_REQUEST]
+    wanted = [e for e in ENTRIES if e.group in groups and (not only or e.name in only)]
     yardstick = BY_NAME["yardstick"]
     return wanted if yardstick in wanted else [yardstick, *wanted]

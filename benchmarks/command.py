@@ -8,12 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mpc.benchmarks import catalog, kernels, machine, protocols, training
+import mpc
+from mpc.benchmarks import catalog, functions, kernels, layers, machine, mnist, protocols, training
 from mpc.benchmarks.compare import compare
 from mpc.benchmarks.harness import measure
 from mpc.benchmarks.rows import Line
 from mpc.benchmarks.table import print_result
 from mpc.config import MAX_PARTIES, MIN_PARTIES
+from mpc.errors import ConfigError
 
 FORMAT = 1
 
@@ -28,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         return _run(_parser().parse_args(arguments))
     except SystemExit as error:  # argparse: help or a wrong command line
         return error.code if isinstance(error.code, int) else 2
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ConfigError) as error:
         print(f"mpc bench: {error}", file=sys.stderr)
         return 2
 
@@ -41,11 +43,12 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"names:\n{names}\n\nexample: mpc bench protocols --only relu,product --json today.json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"{', '.join(catalog.GROUPS)} (all by default)")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"{', '.join(catalog.GROUPS)} (by default all but mnist)")
     parser.add_argument("--parties", type=int, default=2, metavar="N", help="computing parties beside the dealer (2)")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="counted runs of each row (5)")
     parser.add_argument("--only", default="", metavar="NAME[,NAME]", help="only these rows")
     parser.add_argument("--quick", action="store_true", help="small sizes and one run: does everything work?")
+    parser.add_argument("--data", metavar="DIR", help="MNIST's four idx files, for the group mnist")
     parser.add_argument("--json", metavar="FILE", help="write everything measured, with all runs, to this file")
     return parser
 
@@ -70,8 +73,12 @@ def _run(options: argparse.Namespace) -> int:
         entries = catalog.chosen(options.groups, [name for name in options.only.split(",") if name])
     except KeyError as unknown_name:
         raise ValueError(f"got --only {unknown_name}; want names of {', '.join(catalog.BY_NAME)}") from None
+    if any(entry.group == "mnist" for entry in entries):
+        if options.data is None:
+            raise ValueError("the group mnist trains on real data; want --data DIR with MNIST's four idx files")
+        mpc.data.mnist(options.data)  # says now what is wrong with it
     about = machine.describe()
-    lines = _measured(entries, options.parties, options.repeat, options.quick)
+    lines = _measured(entries, options)
     about["load_after"] = machine.load()
     print_result(lines, about, options.parties, options.quick)
     if options.json:
@@ -80,13 +87,16 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if any(line.error for line in lines) else 0
 
 
-def _measured(entries: list[catalog.Entry], parties: int, repeat: int, quick: bool) -> list[Line]:
-    workloads = {**protocols.WORKLOADS, **training.WORKLOADS}
+def _measured(entries: list[catalog.Entry], options: argparse.Namespace) -> list[Line]:
+    workloads = {**protocols.WORKLOADS, **functions.WORKLOADS, **layers.WORKLOADS, **training.WORKLOADS}
+    parties, repeat, quick = options.parties, options.repeat, options.quick
     lines: list[Line] = []
     for entry in entries:
         started = time.monotonic()
         if entry.group == "kernels":
             lines += kernels.measure(entry.name, repeat, quick)
+        elif entry.group == "mnist":
+            lines.append(mnist.measure(entry.name, parties, quick, options.data))
         elif entry.name == "start":
             lines.append(protocols.start(parties, repeat, quick))
         else:

@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 
 import mpc
 from mpc.benchmarks.ahead import Ahead, Recorder, moved
-from mpc.benchmarks.catalog import BY_NAME, PEERS
+from mpc.benchmarks.catalog import BY_NAME, PEERS, Entry
 from mpc.benchmarks.rows import Line
 from mpc.errors import MPCError
 from mpc.party import Party
@@ -133,17 +133,24 @@ def in_party(kind: Callable[[Party, bool], Workload], repeat: int, quick: bool) 
 def measure(name: str, kind: Callable[[Party, bool], Workload], parties: int, repeat: int, quick: bool) -> Line:
     """The row of one workload, in processes of its own; a failure is the row's error."""
     entry = BY_NAME[name]
-    line = Line(entry.group, name, "", entry.title, "s", [])
-    if parties == 2 and not quick:
-        line.goal = entry.goal
-        line.goal_bytes = None if entry.goal_mb is None else entry.goal_mb * 1e6
-        line.peers = dict(zip(PEERS, entry.peers, strict=True))
+    line = begun(entry, parties == 2 and not quick)
     try:
         ranks = mpc.local(in_party, parties, (kind, 1 if quick else repeat, quick))
     except MPCError as error:
         line.error = f"{type(error).__name__}: {error}"
         return line
     _fill(line, ranks, quick)
+    return line
+
+
+def begun(entry: Entry, comparable: bool) -> Line:
+    """The row to fill; with the figures to reach and others' where the run is one that they are for."""
+    line = Line(entry.group, entry.name, "", entry.title, "s", [], relative=entry.relative, goal_error=entry.goal_error)
+    if comparable:
+        line.goal = entry.goal
+        line.goal_bytes = None if entry.goal_mb is None else entry.goal_mb * 1e6
+        line.peers = dict(zip(PEERS, entry.peers, strict=True))
+        line.peer_errors = dict(zip(PEERS, entry.peer_errors, strict=True))
     return line
 
 
@@ -158,6 +165,7 @@ def _fill(line: Line, ranks: list[dict[str, Any]], quick: bool) -> None:
     line.offline_bytes = sum(run["offline_bytes"] for run in last)
     busy = [median(run["cpu"] for run in got["runs"]) for got in ranks]  # all threads; hardly depends on the load
     line.note, line.extra = ranks[0]["note"], {**ranks[0]["extra"], "cpu_seconds": busy}
+    line.max_error = line.extra.get("max_error")
     if quick:
         line.note = f"quick: {ranks[0]['size']}" + (f"; {line.note}" if line.note else "")
 

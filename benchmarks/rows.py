@@ -13,7 +13,7 @@ class Line:
     Workloads of several parties also have, in seconds, ``online_runs`` (every correction on hand before the clock
     starts), ``offline_runs`` (the dealer alone: the same corrections computed and delivered while nothing else runs) and
     ``dealer_wait_runs`` (inside the whole run: what the receiving party spent on receiving corrections); rounds; and
-    bytes of payload.
+    bytes of payload. ``max_error``: the largest error of the last run's result, ``relative`` to the value or absolute.
     """
 
     group: str
@@ -33,6 +33,10 @@ class Line:
     offline_bytes: int | None = None
     goal_bytes: float | None = None
     peers: dict[str, float | None] = field(default_factory=dict)
+    max_error: float | None = None
+    goal_error: float | None = None
+    relative: bool = False
+    peer_errors: dict[str, float | None] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     error: str = ""
 
@@ -49,6 +53,10 @@ class Line:
         if self.goal is None or self.value is None:
             return False
         return self.value < self.goal if self.more_is_better else self.value > self.goal
+
+    def misses_error(self) -> bool:
+        """The same for the error."""
+        return self.goal_error is not None and self.max_error is not None and self.max_error > self.goal_error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: the fields, their medians and the better end of the runs."""

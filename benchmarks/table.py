@@ -13,12 +13,13 @@ CAPTION = (
     "online: the same with every correction fetched before the clock starts. dealer: those corrections alone, computed "
     "and delivered while nothing else runs; in a whole run both overlap. wait: inside the whole run, what the receiving "
     "party spends on receiving corrections. sent: payload per party to the other parties; dealt: corrections received "
-    "from the dealer. Columns in brackets: " + PEERS_NOTE + "."
+    "from the dealer. largest error: of the last run, against float64 of the encoded input (layers: torch's in float64); "
+    "exact where it is 0; relative where so marked. Columns in brackets: " + PEERS_NOTE + "."
 )
 
 
 def print_result(lines: Sequence[Line], machine: dict[str, Any], parties: int, quick: bool) -> None:
-    """Two tables: kernels; workloads of several parties."""
+    """A table for kernels, one for workloads of several parties, one for those whose errors are measured."""
     from rich.console import Console
     from rich.table import Table
 
@@ -40,8 +41,13 @@ def print_result(lines: Sequence[Line], machine: dict[str, Any], parties: int, q
             table.add_row(line.name, line.variant, _number(line.value), _number(best), line.unit, _goal(line), line.note)
         console.print(table)
     workloads = [line for line in lines if line.group != "kernels"]
+    exact = [line for line in workloads if line.max_error is None]
+    if exact:
+        console.print(_workloads(exact, parties))
+    if len(exact) < len(workloads):
+        console.print(_with_errors([line for line in workloads if line.max_error is not None], parties))
     if workloads:
-        console.print(_workloads(workloads, parties))
+        console.print(CAPTION, style="dim", highlight=False, markup=False)
     for line in lines:
         if line.error:
             console.print(f"{line.name} failed: {line.error}", style="red", markup=False, highlight=False)
@@ -50,22 +56,58 @@ def print_result(lines: Sequence[Line], machine: dict[str, Any], parties: int, q
 def _workloads(lines: Sequence[Line], parties: int) -> Any:
     from rich.table import Table
 
-    title = f"{parties} parties and the dealer, processes on this machine (ipc)"
-    table = Table(title=title, caption=CAPTION, title_justify="left", caption_justify="left")
+    table = Table(title=_title(parties), title_justify="left")
     table.add_column("workload", overflow="fold")
     heads = ("seconds", "best", "online", "dealer", "wait", "rounds", "sent", "dealt", "to reach")
     for head in (*heads, *(f"({peer})" for peer in PEERS)):
         table.add_column(head, justify="right")
     for line in lines:
         data = line.to_dict()
-        title = f"{line.name}: {line.title}" + (f" [dim]{line.note}[/dim]" if line.note else "")
         counts = ["" if line.rounds is None else str(line.rounds), _amount(line.bytes_sent), _amount(line.offline_bytes)]
         if line.goal_bytes is not None and (line.bytes_sent or 0) > line.goal_bytes:
             counts[1] += f" > {_amount(int(line.goal_bytes))}"
         times = [_number(data[key]) for key in ("value", "best", "online", "offline", "dealer_wait")]
-        peers = [_number(line.peers.get(peer)) for peer in PEERS]
-        table.add_row(title, *times, *counts, _goal(line), *peers)
+        table.add_row(_named(line), *times, *counts, _goal(line), *_peers(line.peers))
     return table
+
+
+def _with_errors(lines: Sequence[Line], parties: int) -> Any:
+    """Seconds and errors side by side, ours and others'."""
+    from rich.table import Table
+
+    table = Table(title=_title(parties), title_justify="left")
+    others = "(" + ", ".join(peer.split()[0] for peer in PEERS) + ")"
+    table.add_column("workload", overflow="fold")
+    heads = ("seconds", "online", "rounds", "sent", "dealt", "to reach", others, "largest error", "to reach", others)
+    for head in heads:
+        table.add_column(head, justify="right")
+    for line in lines:
+        data = line.to_dict()
+        costs = [_number(data["value"]), _number(data["online"]), str(line.rounds)]
+        cells = [*costs, _amount(line.bytes_sent), _amount(line.offline_bytes), _goal(line), _together(line.peers)]
+        error = f"{line.max_error:.1e}" if line.max_error else "exact"
+        goal = "" if line.goal_error is None else f"{line.goal_error:g}"
+        if line.misses_error():
+            goal = f"[red]{goal} missed[/red]"
+        cells += [error + (" rel." if line.relative else ""), goal, _together(line.peer_errors)]
+        table.add_row(_named(line), *cells)
+    return table
+
+
+def _title(parties: int) -> str:
+    return f"{parties} parties and the dealer, processes on this machine (ipc)"
+
+
+def _named(line: Line) -> str:
+    return f"{line.name}: {line.title}" + (f" [dim]{line.note}[/dim]" if line.note else "")
+
+
+def _peers(figures: dict[str, float | None]) -> list[str]:
+    return [_number(figures.get(peer)) for peer in PEERS]
+
+
+def _together(figures: dict[str, float | None]) -> str:
+    return ", ".join(_peers(figures)) if any(figures.values()) else ""
 
 
 def _goal(line: Line) -> str:

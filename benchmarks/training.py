@@ -7,9 +7,10 @@ import numpy as np
 
 import mpc
 from mpc.benchmarks.harness import Workload
+from mpc.benchmarks.networks import lenet, perceptron
 from mpc.benchmarks.plaintext import accuracy, breast_cancer, logistic_by_descent, sklearn_accuracy
 from mpc.benchmarks.protocols import settle
-from mpc.nn.functional import binary_cross_entropy_with_logits
+from mpc.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from mpc.party import Party
 
 RATE: Final = 1.0  # of the logistic regression, for columns of mean 0 and deviation 1
@@ -72,10 +73,7 @@ class _Network:
         self.rows = max(1, self.batch // 8) if quick else self.batch
         self.inputs, self.classes = sides[0], sides[-1]
         self.size = f"{'-'.join(map(str, sides))}, batch {self.rows}"
-        layers: list[mpc.nn.Module] = []
-        for wide, narrow in zip(sides[:-1], sides[1:], strict=True):
-            layers += [mpc.nn.Linear(wide, narrow), mpc.nn.ReLU()]
-        self.model = mpc.nn.Sequential(*layers[:-1])
+        self.model = perceptron(mpc.nn, sides)
 
     def inputs_only(self) -> Any:
         x = self.party.public_rng.uniform(0, 1, (self.rows, self.inputs))
@@ -90,7 +88,14 @@ class _Step(_Network):
 
     def __init__(self, party: Party, quick: bool) -> None:
         super().__init__(party, quick)
-        self.optimizer = mpc.optim.SGD(self.model.parameters(), lr=0.125)
+        self.optimizer = self.chosen(self.model.parameters())
+
+    def chosen(self, parameters: Any) -> Any:
+        """The optimiser."""
+        return mpc.optim.SGD(parameters, lr=0.125)
+
+    def loss(self, logits: Any, labels: Any) -> Any:
+        return binary_cross_entropy_with_logits(logits, labels)
 
     def prepare(self) -> Any:
         labels = self.party.public_rng.integers(0, self.classes, self.rows)
@@ -99,7 +104,7 @@ class _Step(_Network):
 
     def run(self, state: Any) -> Any:
         x, y = state
-        loss = binary_cross_entropy_with_logits(self.model(x), y)
+        loss = self.loss(self.model(x), y)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -112,6 +117,44 @@ class Step1(_Step):
 
 class Step2(_Step):
     widths = (784, 128, 128, 10)
+
+
+class StepSgd(Step2):
+    def chosen(self, parameters: Any) -> Any:
+        return mpc.optim.SGD(parameters, lr=0.1, momentum=0.9)
+
+    def loss(self, logits: Any, labels: Any) -> Any:
+        return cross_entropy(logits, labels)
+
+
+class StepAdam(StepSgd):
+    def chosen(self, parameters: Any) -> Any:
+        return mpc.optim.Adam(parameters, lr=1e-3)
+
+
+class _LeNet(StepSgd):
+    """Images of 1x28x28; when quick, fewer of them."""
+
+    widths = (784, 10)
+    pool: str
+
+    def __init__(self, party: Party, quick: bool) -> None:
+        super().__init__(party, False)
+        self.rows = 4 if quick else self.batch
+        self.size = f"batch {self.rows}"
+        self.model = lenet(mpc.nn, self.pool)
+        self.optimizer = self.chosen(self.model.parameters())
+
+    def inputs_only(self) -> Any:
+        return super().inputs_only().reshape(self.rows, 1, 28, 28)
+
+
+class LeNetAvg(_LeNet):
+    pool = "AvgPool2d"
+
+
+class LeNetMax(_LeNet):
+    pool = "MaxPool2d"
 
 
 class _Inference(_Network):
@@ -139,6 +182,10 @@ WORKLOADS: Final[dict[str, type[Workload]]] = {
     "logistic": Logistic,
     "mlp-1": Step1,
     "mlp-2": Step2,
+    "step-sgd": StepSgd,
+    "step-adam": StepAdam,
+    "lenet-avg": LeNetAvg,
+    "lenet-max": LeNetMax,
     "infer-128": Infer128,
     "infer-1": Infer1,
 }

@@ -21,8 +21,9 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-def test_a_quick_run_has_a_row_for_every_name(result: dict[str, Any]) -> None:
-    assert {row["name"] for row in result["rows"]} == set(catalog.BY_NAME)
+def test_a_quick_run_has_a_row_for_every_name_but_those_on_request(result: dict[str, Any]) -> None:
+    assert [row["name"] for row in result["rows"] if row["group"] == "mnist"] == []
+    assert {row["name"] for row in result["rows"]} == {e.name for e in catalog.ENTRIES if e.group not in catalog.ON_REQUEST}
     assert result["options"] == {"parties": 2, "repeat": 5, "quick": True}
     assert {"cpu", "cores", "isa", "versions", "commit", "date", "load"} <= result["machine"].keys()
     for row in result["rows"]:
@@ -43,8 +44,49 @@ def test_workloads_count_rounds_bytes_and_both_phases(result: dict[str, Any]) ->
     assert rows["relu"]["rounds"] == 4 and rows["relu"]["bytes_sent"] == 8 * 1000 + 34 * 8 * 16
     assert rows["round"]["rounds"] == 100 and rows["round"]["offline_bytes"] == 0
     assert rows["sequence"]["rounds"] == 6 and rows["sequence"]["extra"]["error"] < 1e-3
-    assert rows["sigmoid"]["extra"]["max_error"] < 3e-4
+    assert rows["softmax"]["rounds"] == 15
     assert rows["logistic"]["extra"]["test_right"] >= rows["logistic"]["extra"]["plaintext_right"] - 1
+
+
+def test_functions_and_layers_have_errors_beside_their_times(result: dict[str, Any]) -> None:
+    rows = {row["name"]: row for row in result["rows"] if row["group"] == "functions"}
+    for name, row in rows.items():
+        if name.split("-")[0] in ("max", "argmax", "sort", "median"):
+            assert row["max_error"] == 0, name
+        else:
+            assert 2**-20 < row["max_error"] <= row["goal_error"], name  # an error of 0 would be one not measured
+    assert rows["reciprocal"]["relative"] and not rows["sigmoid"]["relative"]
+
+
+def test_layers_are_as_exact_as_their_truncations(result: dict[str, Any]) -> None:
+    pytest.importorskip("torch", reason="torch (the extra 'torch') is the reference of the layers")
+    rows = {row["name"]: row for row in result["rows"] if row["group"] == "layers"}
+    for name, row in rows.items():
+        assert row["max_error"] == 0 if name.startswith("max") else 0 < row["max_error"] < 2e-4, name
+        for error, largest in zip(row["extra"]["errors"], row["extra"]["largest"], strict=True):
+            assert error < 3e-4 * max(1, largest), name
+    assert rows["conv2d-backward"]["note"].startswith("quick: 4x16x14x14; gradients: input ")
+
+
+def test_mnist_trains_as_in_plaintext(data_folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch (the extra 'torch') is the plaintext training")
+    path = tmp_path / "result.json"
+    wanted = ["mnist", "--quick", "--only", "mnist-adam,mnist-lenet-max", "--data", str(data_folder / "mnist")]
+    assert main([*wanted, "--json", str(path)]) == 0
+    rows = json.loads(path.read_text())["rows"][1:]
+    assert [row["name"] for row in rows] == ["mnist-adam", "mnist-lenet-max"]
+    for row in rows:
+        extra = row["extra"]
+        assert row["error"] == "" and (extra["steps"], extra["test"]) == (4, 200), row
+        assert abs(extra["right"] - extra["float32_right"]) <= 8, row
+    assert rows[0]["extra"]["right"] > 60  # after four steps
+
+
+def test_mnist_without_data_says_what_it_wants(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mnist"]) == 2
+    assert "--data DIR" in capsys.readouterr().err
+    assert main(["--only", "mnist-sgd", "--data", str(tmp_path)]) == 2
+    assert "train-images-idx3-ubyte" in capsys.readouterr().err
 
 
 def test_more_parties(tmp_path: Path) -> None:
