@@ -1,7 +1,7 @@
 """Models in torch's manner: modules, layers, losses."""
 from mpc.interop.check import check
 from mpc.interop.torch_fx import from_torch
-from mpc.nn import functional
+from mpc.nn import functional, utils
 from mpc.nn.layers import (
     GELU,
     AdaptiveAvgPool2d,
@@ -76,4 +76,5 @@ __all__ = [
     "check",
     "from_torch",
     "functional",
+    "utils",
 ]  # fmt: skip

@@ -41,7 +41,7 @@ def _whole(share: Share, axis: int, shape: Shape) -> Share:
     return whole.transpose((*range(1, axis + 1), 0, *range(axis + 1, len(shape)))) if axis else whole
 
 
-def _picked(g: Operand, shape: Shape, axis: int, keepdims: bool) -> Any:
+def _picked(g: Any, shape: Shape, axis: int, keepdims: bool) -> Any:
     """The gradient of a reduction along ``axis`` with that axis back."""
     return g if keepdims else g.reshape((*shape[:axis], 1, *shape[axis + 1 :]))
 
@@ -56,12 +56,17 @@ def _extreme(x: SecretTensor, axis: int, keepdims: bool, one_hot: bool) -> tuple
         top, bits = order.maximum(v.party.protocol, _first(prepared(v), axis), one_hot)
         shape = tuple(1 if i == axis else n for i, n in enumerate(v.shape) if keepdims or i != axis)
         found.append(None if bits is None else Value(v.party, _whole(bits, axis, v.shape)))
-        return Value(v.party, top.reshape(shape)), found[0]
+        return Value(v.party, top.reshape(shape)), bits
 
-    def gradient(g: Operand, bits: Value | None, v: Value, axis: int, keepdims: bool) -> Operand:
-        assert bits is not None
-        wide = _picked(g, v.shape, axis, keepdims)
-        return product(bits, wide, False) if isinstance(wide, Value) else mul(bits, wide)
+    def gradient(g: Any, bits: Share | None, v: Value, axis: int, keepdims: bool) -> Operand:
+        """g at the winners, in the layout of the bits, whose opened form makes g all that is opened."""
+        assert bits is not None and found[0] is not None
+        if not isinstance(g, Value):
+            return mul(found[0], _picked(g, v.shape, axis, keepdims))
+        g.factor(False)
+        wide = g.of(g.share.reshape((1, bits.shape[1])).broadcast_to(bits.shape))
+        chosen = product(Value(v.party, bits), wide, False)
+        return chosen.of(_whole(chosen.share, axis, v.shape))
 
     return Op("max", forward, (gradient,))(x, axis, keepdims), found[0]
 
@@ -148,7 +153,7 @@ def _sorted(x: SecretTensor, axis: int, wanted: tuple[int, ...], descending: boo
         found.append(Value(v.party, _whole(places, axis, shape)))
         return Value(v.party, _whole(values, axis, shape)), found[0]
 
-    def gradient(g: Operand, places: Value, v: Value, axis: int, wanted: tuple[int, ...], descending: bool) -> Operand:
+    def gradient(g: Any, places: Value, v: Value, axis: int, wanted: tuple[int, ...], descending: bool) -> Operand:
         """g at the places: bits 1{place = j} for every j, times g, summed over what was wanted."""
         protocol = v.party.protocol
         columns = np.arange(v.shape[axis], dtype=np.uint64).reshape((-1, *(1 for _ in range(len(v.shape) - axis))))
@@ -221,7 +226,7 @@ def floor(x: SecretTensor) -> SecretTensor:
 
 def modulo(x: SecretTensor, other: Any) -> SecretTensor:
     """x % 2^k for a public power of two (fractions too), in [0, 2^k); exact. 4 rounds. Raises NotSupported for others."""
-    number = float(other) if np.isscalar(other) and not isinstance(other, (str, bytes, complex)) else 0.0  # type: ignore[arg-type]
+    number = float(other) if np.isscalar(other) and not isinstance(other, (str, bytes, complex)) else 0.0
     mantissa, exponent = np.frexp(number)
     if mantissa != 0.5 or not -x.party.frac_bits < exponent <= 31 - x.party.frac_bits:
         raise NotSupported(f"% {other!r}; want a public power of two that fixed point can hold")

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 def prepared(x: Value) -> Share:
     """The share with its factor applied, at a scale that every function takes: pending products as they are."""
-    share = x.absorbed()
-    return x.settled() if share.scale > 2 * x.party.frac_bits else share
+    share, limit = x.absorbed(), 2 * x.party.frac_bits
+    if share.scale > limit:  # not to frac_bits: a small mean of products keeps its digits
+        share = x.party.protocol.truncate(share, share.scale - limit)
+        x.keep(share, True)
+    return share
 
 
 def applied(x: Value, function: Callable[[Protocol, Share, int], Share]) -> Value:
@@ -119,11 +122,11 @@ def power(x: SecretTensor, exponent: Any) -> SecretTensor:
     """
     if isinstance(exponent, Variable) or not np.isscalar(exponent) or isinstance(exponent, (str, bytes, complex)):
         raise NotSupported(f"exponent {exponent!r}; want a public integer, 0.5 or -0.5")
-    if float(exponent) in (0.5, -0.5):  # type: ignore[arg-type]
-        return SQRT(x) if float(exponent) > 0 else RSQRT(x)  # type: ignore[arg-type]
-    if int(exponent) != exponent:  # type: ignore[call-overload]
+    if float(exponent) in (0.5, -0.5):
+        return SQRT(x) if float(exponent) > 0 else RSQRT(x)
+    if int(exponent) != exponent:
         raise NotSupported(f"exponent {exponent!r}; want a public integer, 0.5 or -0.5 (or exp(n * log(x)))")
-    n = int(exponent)  # type: ignore[call-overload]
+    n = int(exponent)
     if n == 0:
         return plus(SCALE(x, 0.0), 1.0)
     out: SecretTensor | None = None

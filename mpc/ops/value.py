@@ -112,7 +112,8 @@ class Value:
         excess = min(scale - (f + 31), share.scale - f)
         if excess > 0:
             self.share = share = self.party.protocol.truncate(share, excess)
-        return Share(np.asarray(np.multiply(share.words, np.uint64(mantissa % 2**64))), share.scale + shift)
+        words = np.asarray(np.multiply(share.words, np.uint64(mantissa % 2**64)))
+        return Share(words, share.scale + shift, owner=share.owner)
 
     def addend(self) -> Share:
         """The share with its factor multiplied in, at a scale to which any encodable value can be lifted."""
@@ -293,7 +294,7 @@ def _add(x: Value, y: Value, sign: int) -> Value:
     except ValueError:
         broadcast_shape(a.shape, b.shape, "sum")
         raise
-    return Value(x.party, Share(np.asarray(words), scale), gain)
+    return Value(x.party, Share(np.asarray(words), scale, owner=a.owner if a.owner == b.owner else None), gain)
 
 
 def _add_public(x: Value, y: Any) -> Value:

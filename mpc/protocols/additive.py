@@ -15,7 +15,7 @@ import numpy as np
 from mpc import masks, prg, ring
 from mpc.exchange import FromOwner, Pending
 from mpc.fixed_point import Words
-from mpc.masks import Mask, Moved, Shape, matmul_shape
+from mpc.masks import Mask, Moved, matmul_shape
 from mpc.preprocessing.base import (
     BIT,
     MASK,
@@ -26,6 +26,7 @@ from mpc.preprocessing.base import (
     TwoPartyTruncation,
     share_words,
 )
+from mpc.protocols.alone import Alone, alone, held
 from mpc.protocols.base import Protocol, broadcast_shape
 from mpc.protocols.comparison import HALF_RANGE, flat
 from mpc.protocols.exponential import Exponential
@@ -58,7 +59,8 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
         shape = () if words is None else words.shape
         shape, _ = party.from_owner(owner, None if words is None else frames.new(0), shape, op, Kind.INPUT)
         party.note("shape", shape)
-        return _owned(words, shape, scale, owner)
+        mine = np.broadcast_to(np.uint64(0), shape) if words is None else words
+        return held(Share(mine, scale), owner, party.rank)
 
     def public(self, words: Words) -> Words:
         return words if self.party.first else np.zeros_like(words)
@@ -153,8 +155,7 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             shape = broadcast_shape(x.shape, y.shape, "product")
             owner = common_owner(x, y)
             if owner is not None:
-                words = np.multiply(x.words, y.words) if owner == self.party.rank else None
-                return _owned(words, shape, x.scale + y.scale, owner)
+                return held(Alone(self.party).mul(x, y), owner, self.party.rank)
             if x.bit is not None and x.shape == shape == y.shape:
                 return self._mul_bit(x, y)
             fresh = self._masked((x, y))
@@ -191,11 +192,10 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
         ring.select_finish(bit.public, flat(y.words), ys, out)
         return Share(out.reshape(y.shape), x.scale + y.scale)
 
+    @alone
     def square(self, x: Share) -> Share:
         """X^2 = E^2 + 2 E A + C with C = A^2: one mask, one round."""
         with self.party.scope("square"):
-            if x.owner is not None:
-                return _owned(x.words * x.words if x.owner == self.party.rank else None, x.shape, 2 * x.scale, x.owner)
             fresh = self._masked((x,))
             assert x.opened is not None
             op = self.party.next_op()
@@ -215,7 +215,7 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             shape, rank = matmul_shape(x.shape, y.shape), self.party.rank
             owner = common_owner(x, y)
             if owner is not None:
-                return _owned(ring.matmul(x.words, y.words) if owner == rank else None, shape, x.scale + y.scale, owner)
+                return held(Alone(self.party).matmul(x, y), owner, rank)
             fresh = self._masked((x, y))
             assert x.opened is not None and y.opened is not None
             op = self.party.next_op()
@@ -235,14 +235,12 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             return Share(out, x.scale + y.scale)
 
     # --- truncation
+    @alone
     def truncate(self, x: Share, bits: int, exact: bool = False) -> Share:
         """Two parties and x not open: one opened bit each. Otherwise from the opened form with the dealt parts of r."""
         if not 1 <= bits <= 62:
             raise ValueError(f"truncate by {bits} bits; want 1 to 62")
         with self.party.scope("truncate"):
-            if x.owner is not None:
-                words = (x.words.view(np.int64) >> bits).view(np.uint64) if x.owner == self.party.rank else None
-                return _owned(words, x.shape, x.scale - bits, x.owner)
             if self.party.world_size == 2 and x.opened is None and not exact:
                 return self._truncate_two(x, bits)
             fresh = self._masked((x,))
@@ -308,8 +306,3 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
         out = np.empty(x.size, np.uint64)
         ring.truncate2_finish(words, got[0], got[1], s, pair.astype(np.uint64, copy=False), party.rank, bits, out)
         return Share(out.reshape(x.shape), x.scale - bits)
-
-
-def _owned(words: Words | None, shape: Shape, scale: int, owner: int) -> Share:
-    """What ``owner`` holds alone: its words there, zeros without memory (and read-only) elsewhere."""
-    return Share(np.broadcast_to(np.uint64(0), shape) if words is None else np.asarray(words), scale, owner=owner)

@@ -75,7 +75,8 @@ class Protocol(ABC):
     def add_public(self, x: Share, words: Words) -> Share:
         """x + public words given at x's scale, with broadcasting. Local; keeps the opened form where shapes agree."""
         shape = np.broadcast_shapes(x.shape, words.shape)
-        out = Share(np.asarray(x.words + self.public(words)), x.scale)
+        mine = self.public(words) if x.owner is None else words if x.owner == self.party.rank else np.zeros_like(words)
+        out = Share(np.asarray(x.words + mine), x.scale, owner=x.owner)
         if x.opened is not None and shape == x.shape:
             out.opened = replace(x.opened, public=np.asarray(x.opened.public + words))
         return out

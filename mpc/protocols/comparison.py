@@ -29,6 +29,7 @@ from mpc.preprocessing.base import (
     Truncation,
     share_words,
 )
+from mpc.protocols.alone import alone
 from mpc.sharing import OpenedBit, Share
 from mpc.transport import frames
 from mpc.transport.frames import HEADER_WORDS, Kind
@@ -163,6 +164,7 @@ class Comparison:
         return Share(out.reshape(shape), 0, None, bit)
 
     # --- kernels
+    @alone
     def negative(self, x: Share) -> Share:
         """Rounds: opening (if not open), 2 for the tree, 1 to arithmetic; 64 + 34 bits."""
         with self.party.scope("compare"):
@@ -173,6 +175,7 @@ class Comparison:
             (opened,) = self.open_bits([msb], [bit])
             return self.bit_share(opened, x.shape)
 
+    @alone
     def is_zero(self, x: Share) -> Share:
         """Rounds: opening (if not open), 2 for the tree, 1 to arithmetic; 64 + 21 bits."""
         with self.party.scope("equal"):
@@ -203,6 +206,7 @@ class Comparison:
         flipped = None if form is None else OpenedBit(form.public ^ ALL_ONES, form.op, form.tensor, form.share)
         return Share(np.asarray(words), bit.scale, None, flipped)
 
+    @alone
     def relu(self, x: Share, bits: int = 0) -> tuple[Share, Share]:
         """Product-truncation-ReLU behind one opening: opening (if not open) + 3 rounds, 64 + 34 bits.
 

@@ -21,6 +21,7 @@ from mpc.preprocessing.base import (
     low_part,
     share_words,
 )
+from mpc.protocols.alone import alone
 from mpc.protocols.comparison import ALL_ONES, Asked, flat
 from mpc.protocols.harmonic import Harmonic
 from mpc.protocols.series import Window
@@ -30,6 +31,7 @@ from mpc.sharing import Opened, Share
 class Exponential(Harmonic):
     """The exponential kernel of `Additive`."""
 
+    @alone
     def exp(self, x: Share, window: Window, scale: int, bounded: bool = False) -> Share:
         """e^x in the window, at ``scale``; x of any scale up to 47. ``bounded``: x <= high is known, and nothing compares it.
 

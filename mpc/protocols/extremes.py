@@ -10,6 +10,7 @@ from mpc import masks, ring
 from mpc.fixed_point import Words
 from mpc.masks import Moved
 from mpc.preprocessing.base import BitProduct, BitValues, Merges, Tables, share_words
+from mpc.protocols.alone import alone
 from mpc.protocols.comparison import Asked, Comparison, flat
 from mpc.sharing import Share
 
@@ -19,6 +20,7 @@ MOST_COLUMNS: Final = 16
 class Extremes(Comparison):
     """The maximum kernel of `Additive`."""
 
+    @alone
     def largest(self, x: Share) -> tuple[Share, Share]:
         """x (columns, rows), 2 to 16 columns: (maximum (rows,) at x's scale, one-hot bits (columns, rows) of scale 0).
 

@@ -12,6 +12,7 @@ from mpc.exchange import Pending
 from mpc.fixed_point import Words
 from mpc.masks import Mask
 from mpc.preprocessing.base import MASK, BitValues, Harmonics, Merges, Tables, Truncation, share_words
+from mpc.protocols.alone import alone
 from mpc.protocols.comparison import Asked, Comparison, flat
 from mpc.protocols.series import DEALT_SCALE, PUBLIC_SCALE, SCALE, Saturated, Series
 from mpc.sharing import Opened, Share
@@ -22,6 +23,7 @@ from mpc.transport.frames import HEADER_WORDS, Kind
 class Harmonic(Comparison):
     """The series kernels of `Additive`."""
 
+    @alone
     def series(self, x: Share, fit: Series) -> Share:
         """fit(x) at scale `SCALE`, for x of any scale up to 63 - period_log2. Rounds: the opening (if not open).
 
@@ -52,6 +54,7 @@ class Harmonic(Comparison):
             out += np.uint64(round(np.ldexp(fit.constant, SCALE)) % 2**64)
         return out
 
+    @alone
     def saturated(self, x: Share, fit: Saturated, frac_bits: int) -> Share:
         """fit(x) for x of any scale; the result has scale frac_bits, its error the fit's beside rounding.
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from mpc import ring
 from mpc.preprocessing.base import AnyCorrelation, BitValues, Merges, Tables
+from mpc.protocols.alone import alone
 from mpc.protocols.comparison import ALL_ONES, Comparison, flat
 from mpc.sharing import Share
 
@@ -14,6 +15,7 @@ from mpc.sharing import Share
 class Thresholds(Comparison):
     """The thresholds kernel of `Additive`."""
 
+    @alone
     def at_least(self, x: Share, thresholds: Sequence[int]) -> Share:
         """Bits 1{x >= t} (scale 0) for ring integers t, shape (thresholds, *x.shape). Range |x - t| < 2^63.
 

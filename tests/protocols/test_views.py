@@ -110,7 +110,7 @@ def test_what_one_party_holds_it_computes_alone(n: int) -> None:
         own += [-x, x[0], k.total(x, None, False)]
         assert (s.total.rounds, s.total.bytes_sent) == before and {o.owner for o in own} == {0}
         mixed = [k.mul(x, y), k.matmul(y.transpose((1, 0)), x), k.mul(k.add_public(x, np.asarray(np.uint64(65536))), x)]
-        assert {o.owner for o in mixed} == {None}
+        assert [o.owner for o in mixed] == [None, None, 0]
         return [s.reveal(o, check_range=False) for o in (*own, *mixed)]
 
     x, y, z = (np.arange(6.0).reshape(2, 3) + k for k in range(3))
@@ -132,3 +132,26 @@ def test_revealed_shares_are_rerandomised() -> None:
     np.testing.assert_array_equal(first, np.arange(100))
     np.testing.assert_array_equal(second, np.arange(100))
     assert results[1][0] == [None, None]
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_an_owner_computes_every_function_of_its_inputs_alone(n: int) -> None:
+    """No round, no byte, zeros at the others; the results are what shares of them would give."""
+
+    def program(s):
+        mine = s.share(np.linspace(-3, 3, 48).reshape(4, 12) if s.rank == 1 else None, owner=1)
+        before = s.total.rounds, s.total.bytes_sent
+        k = s.protocol
+        outs = [k.negative(mine), k.is_zero(mine), *k.relu(mine), k.saturated(mine, SIGMOID, 16), k.exp(mine, QUARTER, 16)]
+        outs += [*k.largest(mine), k.at_least(mine, [0, 65536]), k.truncate(k.series(mine, RECIPROCAL), 31)]
+        outs += [k.matmul_public(mine, words(np.eye(12, dtype=int)), 0), k.add_public(mine, words(np.ones((4, 12), int)))]
+        assert (s.total.rounds, s.total.bytes_sent) == before and {o.owner for o in outs} == {1}
+        assert s.rank == 1 or not any(o.words.any() for o in outs)
+        return [s.reveal(o, check_range=False) for o in outs]
+
+    x = np.round(np.linspace(-3, 3, 48).reshape(4, 12) * 65536) / 65536
+    want = [x < 0, x == 0, np.maximum(x, 0), x >= 0, 1 / (1 + np.exp(-x)), np.exp(x), x.max(0), x == x.max(0)]
+    want += [np.stack([x >= 0, x >= 1]), RECIPROCAL.at(x), x, x + 2**-16]
+    for got in run(program, n):
+        for mine, true in zip(got, want, strict=True):
+            np.testing.assert_allclose(mine, true, atol=1e-4)

@@ -44,8 +44,14 @@ class SecretNames:
     indices = staticmethod(list)
 
 
+def mixed(x: np.ndarray) -> Any:
+    """A leaf to which two parties contributed: what one party holds alone it would compute alone."""
+    part = np.full(x.shape, 0.125)
+    return (mpc.share(x - part, owner=0) + mpc.share(part, owner=1)).detach().requires_grad_()
+
+
 def _on_secrets(case: Case) -> Any:
-    inputs = [mpc.share(x, owner=k % 2, requires_grad=True) for k, x in enumerate(case.inputs())]
+    inputs = [mixed(x) for x in case.inputs()]
     out = case.function(SecretNames, *inputs)
     if case.gradient:
         (out * case.seed(out.shape)).sum().backward()
