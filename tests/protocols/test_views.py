@@ -150,7 +150,7 @@ def test_an_owner_computes_every_function_of_its_inputs_alone(n: int) -> None:
         return [s.reveal(o, check_range=False) for o in outs]
 
     x = np.round(np.linspace(-3, 3, 48).reshape(4, 12) * 65536) / 65536
-    want = [x < 0, x == 0, np.maximum(x, 0), x >= 0, 1 / (1 + np.exp(-x)), np.exp(x), x.max(0), x == x.max(0)]
+    want = [x < 0, x == 0, np.maximum(x, 0), x >= 0, 1 / (1 + np.exp(-x)), np.exp(np.minimum(x, 2.5)), x.max(0), x == x.max(0)]
     want += [np.stack([x >= 0, x >= 1]), RECIPROCAL.at(x), x, x + 2**-16]
     for got in run(program, n):
         for mine, true in zip(got, want, strict=True):
