@@ -13,7 +13,7 @@ import numpy as np
 from mpc.functions import fits
 from mpc.protocols.base import Protocol
 from mpc.protocols.series import SCALE, Series
-from mpc.sharing import Share
+from mpc.sharing import Share, add
 
 RECIPROCAL_LOW = -6  # log2 of the smallest |x| that has a reciprocal
 FINE = 20  # scale of a normalised result before it is scaled back: relative error 2^-20
@@ -31,7 +31,7 @@ def _steps(protocol: Protocol, x: Share, limits: Sequence[float], *values: tuple
     out = []
     for k, (scale, _) in enumerate(values):
         start = np.asarray(int(rounded[k][0]) % 2**64, np.uint64)
-        out.append(protocol.add_public(Share(sums.words[k].reshape(x.shape), scale), start))
+        out.append(protocol.add_public(sums[k].reshape(x.shape).rescaled(scale), start))
     return out
 
 
@@ -139,8 +139,7 @@ def log(protocol: Protocol, x: Share, frac_bits: int) -> Share:
     limits = [2.0**e for e in exponents]
     offsets = [exponents[0] * math.log(2) - float(fits.LOG.at(np.zeros(()))), *((e + 2) * math.log(2) for e in exponents)]
     c, offset = _steps(protocol, x, limits, (_scale_of_steps(frac_bits), _power_steps(exponents)), (SCALE, offsets))
-    series = protocol.series(protocol.mul(x, c), fits.LOG)
-    return Share(np.asarray(series.words + offset.words), SCALE)
+    return add(protocol.series(protocol.mul(x, c), fits.LOG), offset)
 
 
 def _sum_limits(most: int) -> list[float]:
@@ -164,4 +163,4 @@ def log_of_sum(protocol: Protocol, s: Share, most: int) -> Share:
     limits = _sum_limits(most)
     powers = [4.0 ** -(j + 1) for j in range(len(limits) + 1)]
     c, offset = _steps(protocol, s, limits, (2 * len(limits) + 2, powers), (SCALE, [-math.log(p) for p in powers]))
-    return Share(np.asarray(protocol.series(protocol.mul(s, c), fits.LOG).words + offset.words), SCALE)
+    return add(protocol.series(protocol.mul(s, c), fits.LOG), offset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 
 from mpc.protocols.base import Protocol
-from mpc.sharing import Share
+from mpc.sharing import Share, sub
 
 
 def floor(protocol: Protocol, x: Share) -> Share:
@@ -19,4 +19,4 @@ def modulo(protocol: Protocol, x: Share, log2: int) -> Share:
     if bits <= 0:
         return Share(np.zeros(x.shape, np.uint64), x.scale)
     quotient = protocol.truncate(x, bits, exact=True)
-    return Share(np.asarray(x.words - (quotient.words << np.uint64(bits))), x.scale)
+    return sub(x, quotient.times(1 << bits).rescaled(x.scale))
