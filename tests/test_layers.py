@@ -18,7 +18,10 @@ LAYERS = (
     {"transport", "handshake"},
     {"exchange", "party", "preprocessing", "protocols", "functions"},
     {"tensor", "autograd", "ops"},
-    {"nn", "optim", "data", "estimator", "linear_model", "neural_network", "saving", "interop", "profiling", "session", "pipes", "supervision", "failures", "launch"},
+    {
+        *("nn", "optim", "data", "interop", "saving", "estimator", "linear_model", "neural_network"),
+        *("session", "profiling", "pipes", "supervision", "failures", "launch"),
+    },
     {""},  # mpc/__init__.py: the public names
     {"benchmarks", "parties"},  # nobody imports these
 )

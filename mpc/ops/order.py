@@ -52,7 +52,7 @@ def _extreme(x: SecretTensor, axis: int, keepdims: bool, one_hot: bool) -> tuple
         raise ShapeError(f"maximum along the empty axis {axis} of shape {tuple(x.shape)}")
     found: list[Value | None] = []
 
-    def forward(v: Value, axis: int, keepdims: bool) -> tuple[Value, Value | None]:
+    def forward(v: Value, axis: int, keepdims: bool) -> tuple[Value, Share | None]:
         top, bits = order.maximum(v.party.protocol, _first(prepared(v), axis), one_hot)
         shape = tuple(1 if i == axis else n for i, n in enumerate(v.shape) if keepdims or i != axis)
         found.append(None if bits is None else Value(v.party, _whole(bits, axis, v.shape)))
