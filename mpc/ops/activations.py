@@ -1,4 +1,7 @@
-"""Sigmoid, tanh, error function, GELU, softmax: domains are all encodable values; errors at 16 fraction bits, absolute."""
+"""Sigmoid, tanh, error function, GELU, softmax: domains are all encodable values; errors at 16 fraction bits, absolute.
+
+Bytes: per element to each other party, of a tensor that is neither open nor pending (N = 2).
+"""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -83,7 +86,7 @@ def erf(x: SecretTensor) -> SecretTensor:
 
 
 def gelu(x: SecretTensor, approximate: str = "none") -> SecretTensor:
-    """x Phi(x), Phi the normal distribution function: error 2e-5 |x| + 2^-16. 5 rounds, 41 bytes.
+    """x Phi(x), Phi the normal distribution function: error 2e-5 |x| + 2^-16. 5 rounds, 33 bytes.
 
     Both of torch's variants give the exact one: "tanh" differs from it by at most 5e-4 and would cost more here.
     """
@@ -143,10 +146,12 @@ LOG_SOFTMAX = Op("log_softmax", _log_softmax, (_log_softmax_gradient,))
 
 
 def softmax(x: SecretTensor, dim: int) -> SecretTensor:
-    """e^x / sum e^x along ``dim``: error 1.2e-4 for up to 1000 classes. 14 rounds for up to 16 classes, 31 for 1000."""
+    """e^x / sum e^x along ``dim``: error 1.2e-4 for up to 1000 classes. 14 rounds and 63 bytes for 10 classes, 35
+    and 54 for 1000."""
     return SOFTMAX(x, axes_of(dim, x.shape)[0])
 
 
 def log_softmax(x: SecretTensor, dim: int) -> SecretTensor:
-    """Logarithm of `softmax`, straight from x: error 1e-4. 13 rounds for up to 16 classes, 29 for 1000."""
+    """Logarithm of `softmax`, straight from x: error 1e-4. 13 rounds and 55 bytes for 10 classes, 33
+    and 46 for 1000."""
     return LOG_SOFTMAX(x, axes_of(dim, x.shape)[0])

@@ -88,7 +88,7 @@ def _axis(x: SecretTensor, dim: Any, default: int | None = None) -> int:
 
 def max_(x: SecretTensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The largest element, or (values, indices) along ``dim``. Exact, of equal ones the first. 6 rounds per level of a
-    tournament of 16 columns (5 for large tensors: 4 columns)."""
+    tournament of 16 columns (5 for large tensors: 4 columns); 29 bytes per element for 10 columns, 21 for 1000."""
     if dim is None:
         return _extreme(x.reshape(-1), 0, False, x.requires_grad)[0]
     axis = _axis(x, dim)
@@ -168,7 +168,8 @@ def _sorted(x: SecretTensor, axis: int, wanted: tuple[int, ...], descending: boo
 
 
 def sort(x: SecretTensor, dim: int = -1, descending: bool = False, stable: bool = True) -> Found:
-    """(values, indices) sorted along ``dim``; stable and exact. A sorting network: about 2 log2(n)^2 rounds.
+    """(values, indices) sorted along ``dim``; stable and exact. A sorting network: about 2 log2(n)^2 rounds
+    (44 and 52 bytes per element for 10 columns, 224 and 301 for 1000).
 
     Range at 16 fraction bits: |x| < 2^15 for up to 2^14 columns (pending products: the same).
     """
@@ -215,17 +216,20 @@ MODULO = Op("mod", _modulo, (lambda g, _, x, log2: g, None))
 
 
 def sign(x: SecretTensor) -> SecretTensor:
-    """-1, 0 or 1; exact, no gradient. 4 rounds."""
+    """-1, 0 or 1; exact, no gradient. 4 rounds, 17 bytes per element."""
     return SIGN(x)
 
 
 def floor(x: SecretTensor) -> SecretTensor:
-    """The largest integer not above x; exact, no gradient. 4 rounds."""
+    """The largest integer not above x; exact, no gradient. 4 rounds, 12 bytes per element."""
     return FLOOR(x)
 
 
 def modulo(x: SecretTensor, other: Any) -> SecretTensor:
-    """x % 2^k for a public power of two (fractions too), in [0, 2^k); exact. 4 rounds. Raises NotSupported for others."""
+    """x % 2^k for a public power of two (fractions too), in [0, 2^k); exact. 4 rounds, 12 bytes per element.
+
+    Raises NotSupported for others.
+    """
     number = float(other) if np.isscalar(other) and not isinstance(other, (str, bytes, complex)) else 0.0
     mantissa, exponent = np.frexp(number)
     if mantissa != 0.5 or not -x.party.frac_bits < exponent <= 31 - x.party.frac_bits:
