@@ -5,17 +5,19 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mpc
 from mpc.benchmarks import catalog, functions, kernels, layers, machine, mnist, protocols, training
 from mpc.benchmarks.compare import compare
-from mpc.benchmarks.harness import measure
+from mpc.benchmarks.harness import Workload, measure
 from mpc.benchmarks.rows import Line
 from mpc.benchmarks.table import print_result
 from mpc.config import MAX_PARTIES, MIN_PARTIES
 from mpc.errors import ConfigError
+from mpc.party import Party
 
 FORMAT = 1
 
@@ -88,7 +90,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _measured(entries: list[catalog.Entry], options: argparse.Namespace) -> list[Line]:
-    workloads = {**protocols.WORKLOADS, **functions.WORKLOADS, **layers.WORKLOADS, **training.WORKLOADS}
+    workloads: dict[str, Callable[[Party, bool], Workload]] = {
+        **protocols.WORKLOADS, **functions.WORKLOADS, **layers.WORKLOADS, **training.WORKLOADS,
+    }
     parties, repeat, quick = options.parties, options.repeat, options.quick
     lines: list[Line] = []
     for entry in entries:

@@ -95,7 +95,7 @@ def on_shares(recipe: Recipe, folder: str, quick: bool) -> dict[str, Any]:
                 schedule.step()
         s.barrier()
         ended, cost = perf_counter(), s.report().since(before)
-        right = mpc.constant(0.0)
+        right: Any = mpc.constant(0.0)
         with mpc.no_grad():
             for k in range(0, len(test_x), AT_ONCE):
                 one_hot = net(test_images[k : k + AT_ONCE]).argmax(1, one_hot=True)

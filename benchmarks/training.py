@@ -119,7 +119,9 @@ class Step2(_Step):
     widths = (784, 128, 128, 10)
 
 
-class StepSgd(Step2):
+class StepSgd(_Step):
+    widths: tuple[int, ...] = (784, 128, 128, 10)
+
     def chosen(self, parameters: Any) -> Any:
         return mpc.optim.SGD(parameters, lr=0.1, momentum=0.9)
 

@@ -108,7 +108,7 @@ def digits_of_mnist(model: Model, seed: int) -> Outcome:
             net = network(model)
             outcome.steps = fit(net, x, y, model)
         with phase(s, outcome, "predict"):
-            right = mpc.constant(0.0)
+            right: Any = mpc.constant(0.0)
             with mpc.no_grad():
                 for k in range(0, test_x.shape[0], AT_ONCE):
                     answer = net(test_x[k : k + AT_ONCE]).argmax(1, one_hot=True)

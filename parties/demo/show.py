@@ -46,8 +46,10 @@ def show(title: str, outcomes: list[Outcome], wall: float, plain: Plain) -> None
     for name in first.costs:
         took, rounds, sent, dealt = _together(outcomes, name)
         table.add_row(name, f"{took:.2f}", f"{rounds}", amount(sent), amount(dealt))
-    took, rounds, sent, dealt = (float(cost) / max(1, first.steps) for cost in _together(outcomes, "train"))
-    table.add_row(f"one of {first.steps} steps", f"{took:.3f}", f"{rounds:.0f}", amount(int(sent)), amount(int(dealt)))
+    steps = max(1, first.steps)
+    took, rounds, sent, dealt = _together(outcomes, "train")
+    each = (f"{took / steps:.3f}", f"{rounds / steps:.0f}", amount(sent // steps), amount(dealt // steps))
+    table.add_row(f"one of {first.steps} steps", *each)
     table.add_section()
     table.add_row("all, with starting up", f"{wall:.2f}", "", "", "")
     table.add_row("trained in plaintext", f"{plain.seconds:.2f}", "", "", "")
