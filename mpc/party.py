@@ -325,7 +325,10 @@ class Party:
                 if len(receivers) == self.world_size:
                     raise
                 # stopping here would tell the others something of a value that is not theirs
-                warnings.warn(str(error), RuntimeWarning, stacklevel=depth + 1)
+                try:
+                    warnings.warn(str(error), RuntimeWarning, stacklevel=depth + 1)
+                except RuntimeWarning:  # a filter makes warnings errors
+                    print(f"warning: {error}", file=sys.stderr)
         value = fixed_point.decode(words, x.scale)
         self.books.revealed(line, value)
         return value

@@ -11,8 +11,9 @@ from mpc import party as current_party
 from mpc.data.powers import apply_exponents, exponents_of
 from mpc.errors import ConfigError, ShapeError
 from mpc.exchange import publish
+from mpc.ops.value import Value
 from mpc.party import Party
-from mpc.tensor import SecretTensor, cat, share
+from mpc.tensor import SecretTensor, cat, share, stack
 from mpc.transport.frames import MAX_DIMS, Kind
 
 Local = npt.NDArray[Any] | None
@@ -20,7 +21,7 @@ Shapes = list[tuple[int, ...] | None]
 
 _WORDS: Final = 1 + MAX_DIMS
 _ABSENT: Final = 2**64 - 1
-_NO_EXPONENT: Final = -1000  # of a column of zeros, or of a party that brings nothing
+_NO_EXPONENT: Final = -120  # of a column of zeros; a larger magnitude than any number of interest has
 
 
 def by_rows(*arrays: Any, scale: bool = False) -> Any:
@@ -29,7 +30,8 @@ def by_rows(*arrays: Any, scale: bool = False) -> Any:
     ``arrays``: this party's part of each tensor, None from a party that has none: ``x, y = by_rows(features, labels)``. A
     SecretTensor for one array, else a tuple; the rows of the arrays belong together. ``scale=True`` (one array): each
     column is divided by a public power of two common to all parties, see `scale_by_power_of_two`; the result is
-    (tensor, exponents). Reveals: who brings how many rows (and the exponents). Rounds: 1, then a shape from each party.
+    (tensor, exponents). Reveals: who brings how many rows (and, with a line in the ledger, the
+    common exponents). Rounds: 1, then a shape from each party.
     Raises, the same at every party: ShapeError when columns differ or a party's arrays have different numbers of rows,
     ConfigError when nobody brings anything, FixedPointRangeError for values out of range.
     """
@@ -51,7 +53,10 @@ def by_rows(*arrays: Any, scale: bool = False) -> Any:
                                  "want as many rows in each, or None for all")
         if scale:
             width = _width(shapes[0])
-            exponents = _common_exponents(party, local[0], width)
+            mine = None if local[0] is None else exponents_of(local[0])
+            every = _exponents(party, mine, shapes[0])
+            common = every[0] if len(every) == 1 or not width else stack(every).amax(0)
+            exponents = _revealed(common, "by_rows")
             part = None if local[0] is None else apply_exponents(local[0], exponents)
             return _joined(part, shapes[0], 0), exponents
         out = tuple(_joined(a, each, 0) for a, each in zip(local, shapes, strict=True))
@@ -63,9 +68,9 @@ def by_columns(array: Any, scale: bool = False) -> Any:
 
     ``array``: this party's (rows, columns) or one column (rows,), None from a party that has none; row i is the same person
     everywhere. ``scale=True``: each owner divides its columns by public powers of two, see `scale_by_power_of_two`; the
-    result is (tensor, exponents). Reveals: who brings how many columns (and the exponents). Rounds: 1, then a shape from
-    each party. Raises, the same at every party: ShapeError when the numbers of rows differ, ConfigError when nobody brings
-    anything, FixedPointRangeError for values out of range.
+    result is (tensor, exponents). Reveals: who brings how many columns (and, with a line in the ledger, the exponents).
+    Rounds: 1, then a shape from each party. Raises, the same at every party: ShapeError when the numbers of rows differ,
+    ConfigError when nobody brings anything, FixedPointRangeError for values out of range.
     """
     party = current_party.current()
     with party.scope("by_columns"):
@@ -77,13 +82,12 @@ def by_columns(array: Any, scale: bool = False) -> Any:
             raise ShapeError(f"by_columns: got shapes {_by_rank(shapes)}; want (rows, columns) with the same rows everywhere")
         if not scale:
             return _joined(local, shapes, 1)
-        widths = [0 if s is None else s[1] for s in shapes]
-        start = sum(widths[: party.rank])
-        mine = np.full(sum(widths), _NO_EXPONENT, np.int64)
+        mine = None if local is None else exponents_of(local)
+        exponents = _revealed(cat(_exponents(party, mine, shapes)), "by_columns")
         if local is not None:
-            mine[start : start + widths[party.rank]] = exponents_of(local)
-            local = apply_exponents(local, mine[start : start + widths[party.rank]])
-        return _joined(local, shapes, 1), _agreed(party, mine)
+            start = sum(0 if s is None else s[1] for s in shapes[: party.rank])
+            local = apply_exponents(local, exponents[start : start + local.shape[1]])
+        return _joined(local, shapes, 1), exponents
 
 
 def _local(array: Any) -> Local:
@@ -129,14 +133,17 @@ def _width(shapes: Shapes) -> int:
     return shape[1]
 
 
-def _common_exponents(party: Party, local: Local, width: int) -> npt.NDArray[np.int64]:
-    return _agreed(party, np.full(width, _NO_EXPONENT, np.int64) if local is None else exponents_of(local))
+def _exponents(party: Party, mine: npt.NDArray[np.int64] | None, shapes: Shapes) -> list[SecretTensor]:
+    """Every contributing party's exponents as secret integers."""
+    clipped = None if mine is None else np.clip(mine, _NO_EXPONENT, -_NO_EXPONENT)
+    owners = [rank for rank, shape in enumerate(shapes) if shape is not None]
+    return [SecretTensor(Value(party, party.share(clipped, owner, 0))) for owner in owners]
 
 
-def _agreed(party: Party, mine: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The largest exponent that any party needs for each column; one round."""
-    words = np.where(mine < _NO_EXPONENT, _NO_EXPONENT, mine).astype(np.int64).view(np.uint64)
-    largest = np.max([g.view(np.int64) for g in publish(party, Kind.SHAPES, words)], axis=0)
-    out = np.where(largest == _NO_EXPONENT, 0, largest)
-    party.note("exponents", out.tolist())
-    return out
+def _revealed(exponents: SecretTensor, what: str) -> npt.NDArray[np.int64]:
+    """Open the exponents that everybody needs, with a line in the ledger at the caller of ``what``."""
+    share_ = exponents._value.settled()
+    got = exponents.party.reveal(share_, None, f"{what}: the power of two of each column", depth=3)
+    assert got is not None
+    out = got.astype(np.int64)
+    return np.where(out == _NO_EXPONENT, 0, out)

@@ -17,6 +17,8 @@ def exp(protocol: Protocol, x: Share, frac_bits: int) -> Share:
     Domain [-16, 10] at 16 fraction bits; 0 below, e^10 above (fewer where frac_bits leave less room). Error: relative 1e-4,
     and absolute 2^-16 at least. Rounds: opening and 4 of the kernel, then two truncations and one square beside them.
     """
+    if x.scale + 5 > 52:  # more than the kernel's window holds
+        x = protocol.truncate(x, x.scale - frac_bits)
     protocol.open(x)
     window = replace(QUARTER, high=min(QUARTER.high, (31 - frac_bits) * math.log(2) / 4 - 2**-20))
     quarter = protocol.exp(x.rescaled(x.scale + 2), window, QUARTER_BITS)

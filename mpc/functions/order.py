@@ -73,12 +73,14 @@ def _network(wires: int) -> Iterator[list[tuple[int, int]]]:
 def sort(protocol: Protocol, x: Share, wanted: Sequence[int], descending: bool = False) -> tuple[Share, Share]:
     """x (columns, rows): (columns ``wanted`` of the sorted x, at x's scale; their former places, scale 0). Stable.
 
-    The place is packed below each value, so one word carries both and no two are equal: range |x| < 2^(61 - log2 columns)
-    in units of its scale. A sorting network: about log2(columns)^2 / 2 layers of one ReLU each (opening and 3 rounds, 98
-    bits per comparator); layers that no wanted column depends on are left out. Then one exact truncation.
+    The place is packed below each value, so one word carries both and no two are equal (a pending product that leaves no
+    room for it is truncated first). A sorting network: about log2(columns)^2 / 2 layers of one ReLU each (opening and 3 rounds,
+    98 bits per comparator); layers that no wanted column depends on are left out. Then one exact truncation.
     """
-    columns = x.shape[0]
+    columns, frac_bits = x.shape[0], protocol.party.frac_bits
     bits = max(1, (columns - 1).bit_length())
+    if x.scale > frac_bits and x.scale - frac_bits + bits > 30:  # the packed word would not hold every encodable value
+        x = protocol.truncate(x, x.scale - frac_bits)
     place = np.arange(columns, dtype=np.uint64)[:, None]
     words = protocol.add_public((-x if descending else x).times(1 << bits), np.broadcast_to(place, x.shape)).words.copy()
     for low, high in layers(columns, wanted):

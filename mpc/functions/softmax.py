@@ -35,5 +35,6 @@ def log_softmax(protocol: Protocol, x: Share) -> Share:
     below, _, sums = _exponentials(protocol, x, LOG_SCALE)
     logs = log_of_sum(protocol, sums, x.shape[1])
     scale = max(x.scale, LOG_SCALE)
-    logs = protocol.truncate(logs, logs.scale - scale)
+    if logs.scale > scale:
+        logs = protocol.truncate(logs, logs.scale - scale)
     return sub(below, logs.reshape((x.shape[0], 1)))

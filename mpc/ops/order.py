@@ -192,6 +192,8 @@ def median(x: SecretTensor, dim: int | None = None, keepdim: bool = False) -> An
     """The median (the lower one of two) of all elements, or (values, indices) along ``dim``; see `sort`."""
     flat = x.reshape(-1) if dim is None else x
     axis = 0 if dim is None else _axis(x, dim)
+    if not flat.shape[axis]:
+        raise ShapeError(f"median along an empty axis of shape {tuple(x.shape)}")
     found = _sorted(flat, axis, ((flat.shape[axis] - 1) // 2,), False)
     if dim is None:
         return found.values.reshape(())

@@ -66,11 +66,17 @@ class Adam(Optimizer):
             results = combine(party, sums)
             first, gradients = results[::2], results[1::2]
             second = self._second(plan, gradients)
-            lowest = max(LOW, min(2 * math.ceil(math.log2(_least(group))) for _, group in plan))
-            speed = rsqrt_coarse(party.protocol, second, lowest, HIGH)
-            steps = party.protocol.mul(_joined(first), speed)
+            seconds = _parts(second, plan)
+            speeds: list[Share] = [second] * len(plan)
+            bounds = [_least(group, self.state[id(p)]["step"]) for p, group in plan]
+            for bound in sorted(set(bounds)):  # one call for all groups of one eps
+                chosen = [i for i, b in enumerate(bounds) if b == bound]
+                part = rsqrt_coarse(party.protocol, _joined([seconds[i] for i in chosen]), bound, HIGH)
+                for i, speed in zip(chosen, _parts(part, [plan[i] for i in chosen]), strict=True):
+                    speeds[i] = speed
+            steps = party.protocol.mul(_joined(first), _joined(speeds))
             updates = []
-            for (p, group), m, v, u in zip(plan, first, _parts(second, plan), _parts(steps, plan), strict=True):
+            for (p, group), m, v, u in zip(plan, first, seconds, _parts(steps, plan), strict=True):
                 state = self.state[id(p)]
                 state["m"], state["v"] = m, v
                 updates.append(self._update(p, group, state["step"], u))
@@ -137,9 +143,11 @@ def _second_weight(group: dict[str, Any]) -> int:
     return max(1, round((1 - group["betas"][1]) * (1 << SECOND_BITS)))
 
 
-def _least(group: dict[str, Any]) -> float:
-    """The lower bound of sqrt(v) in units of scaled gradients."""
-    return max(float(group["eps"] * group["gradient_scale"]), 2.0 ** (LOW // 2))
+def _least(group: dict[str, Any], step: int) -> int:
+    """log2 of the lower bound of v, before its bias is taken out, of scaled gradients: even, from `LOW` to below `HIGH`."""
+    corrected = 1 - (1 - _second_weight(group) / (1 << SECOND_BITS)) ** step
+    eps = float(group["eps"] * group["gradient_scale"]) * math.sqrt(corrected)
+    return min(HIGH - 4, max(LOW, 2 * math.ceil(math.log2(eps)) if eps else LOW))
 
 
 def _joined(shares: list[Share]) -> Share:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mpc.fixed_point import Words
 from mpc.ops.value import SIGNIFICANT_BITS
-from mpc.sharing import Share
+from mpc.sharing import Share, common_owner
 
 if TYPE_CHECKING:
     from mpc.party import Party
@@ -70,9 +70,10 @@ def combine(party: Party, sums: Sequence[Sequence[Term]]) -> list[Share]:
             else:
                 np.multiply(share.words, number, out=out)
         at += size
-    done = protocol.truncate(Share(words, scale), scale - f).words
+    owner = common_owner(*(share for terms in sums for _, share in terms))
+    done = protocol.truncate(Share(words, scale, owner=owner), scale - f).words
     parts, at = [], 0
     for shape, size in zip(shapes, sizes, strict=True):
-        parts.append(Share(done[at : at + size].reshape(shape), f))
+        parts.append(Share(done[at : at + size].reshape(shape), f, owner=owner))
         at += size
     return parts

@@ -81,6 +81,19 @@ class Correlation(msgspec.Struct, frozen=True, tag=True, array_like=True):
         """Write the correction of part ``k`` into ``out`` (`Part.words` words)."""
 
 
+def _sized(words: Words, size: int) -> Words:
+    """What a name stands for, if it has the size that the request says."""
+    if words.size != size:
+        raise CorruptFrame(f"a request for {size} values of a mask of {words.size}")
+    return words
+
+
+def _shift(bits: int) -> int:
+    if not 1 <= bits <= 62:
+        raise CorruptFrame(f"a truncation by {bits} bits; want 1 to 62")
+    return bits
+
+
 def _store(target: Words, part: Part, dealer: Dealing, op: int, out: Words) -> None:
     """out = target - sum of the other parties' streams, in the part's dtype."""
     if part.dtype == "<u8":
@@ -138,7 +151,7 @@ class Truncation(Correlation, frozen=True, tag=True, array_like=True):
         return Part(LOW, self.size), Part(TOP, self.size, "<u4" if self.bits < 32 else "<u8")
 
     def deal(self, dealer: Dealing, k: int, out: Words) -> None:
-        _store(dealer.cut(self.r, self.bits)[k], self.parts()[k], dealer, self.op, out)
+        _store(_sized(dealer.cut(self.r, _shift(self.bits))[k], self.size), self.parts()[k], dealer, self.op, out)
 
 
 class TruncatedProduct(Correlation, frozen=True, tag=True, array_like=True):
@@ -153,7 +166,8 @@ class TruncatedProduct(Correlation, frozen=True, tag=True, array_like=True):
         return Part(BIT_LOW, self.size), Part(BIT_TOP, self.size)
 
     def deal(self, dealer: Dealing, k: int, out: Words) -> None:
-        np.multiply(dealer.cut(self.r, self.bits)[k], np.ascontiguousarray(dealer.total(self.y)).reshape(-1), out=out)
+        part = _sized(dealer.cut(self.r, _shift(self.bits))[k], self.size)
+        np.multiply(part, np.ascontiguousarray(dealer.total(self.y)).reshape(-1), out=out)
         ring.streams(dealer.others, self.op, self.parts()[k].tensor, 0, out, prg.SUB)
 
 
@@ -186,7 +200,9 @@ class Tables(Correlation, frozen=True, tag=True, array_like=True):
         return (Part(TABLES, TABLE_PLANES * ring.planes_words(self.size)),)
 
     def deal(self, dealer: Dealing, k: int, out: Words) -> None:
-        r = dealer.r(self.r)
+        r = _sized(dealer.r(self.r), self.size)
+        if not 0 <= self.low_bits <= 62:
+            raise CorruptFrame(f"tables of the low {self.low_bits} bits; want 0 to 62")
         if self.low_bits:
             r = low_part(r, self.low_bits)
         ring.deal_tables(r, dealer.others, self.op, TABLES, out)
@@ -238,7 +254,8 @@ class BitValues(Correlation, frozen=True, tag=True, array_like=True):
         if k:
             assert self.r is not None
             which = self.values[k - 1]
-            value = dealer.r(self.r) if which == "r" else dealer.cut(self.r, self.bits)[which == "top"]
+            value = dealer.r(self.r) if which == "r" else dealer.cut(self.r, _shift(self.bits))[which == "top"]
+            _sized(value, self.size)
         ring.deal_select(s, value, dealer.others, self.op, self.parts()[k].tensor, out)
 
 
@@ -271,7 +288,7 @@ class Harmonics(Correlation, frozen=True, tag=True, array_like=True):
         return (Part(HARMONICS, 2 * self.orders * self.size),)
 
     def deal(self, dealer: Dealing, k: int, out: Words) -> None:
-        ring.harmonics(dealer.r(self.r), self.period_bits, self.orders, self.scale, out)
+        ring.harmonics(_sized(dealer.r(self.r), self.size), self.period_bits, self.orders, self.scale, out)
         ring.streams(dealer.others, self.op, HARMONICS, 0, out, prg.SUB)
 
 
@@ -293,7 +310,8 @@ class Powers(Correlation, frozen=True, tag=True, array_like=True):
             raise CorruptFrame(f"powers of {self.bits} bits, {self.frac} of them fraction bits; want a window of 1 to 32")
         powers = np.empty(self.size, np.uint64)
         window = 2.0 ** (self.bits - self.frac)
-        ring.exponentials(np.negative(low_part(dealer.r(self.r), self.bits)), self.frac, window, self.scale, powers)
+        r = low_part(_sized(dealer.r(self.r), self.size), self.bits)
+        ring.exponentials(np.negative(r), self.frac, window, self.scale, powers)
         if k:
             s = prg.words(dealer.keys, self.op, BIT, ring.planes_words(self.size), prg.XOR_SET)
             ring.deal_select(s, powers, dealer.others, self.op, BIT_POWERS, out)

@@ -144,7 +144,7 @@ class _Session:
         self.keys = b"".join(keys)
         self.others = b"".join(keys[:-1])
         self._last = 0
-        self._cache: OrderedDict[tuple[int, int], Words] = OrderedDict()
+        self._cache: OrderedDict[tuple[int, int, int], Words] = OrderedDict()
         self._cached = 0
         self._r: tuple[Name, Words] | None = None
         self._cut: tuple[int, Words, Words] | None = None
@@ -185,11 +185,13 @@ class _Session:
         return self.keys[mask.owner * ring.KEY_BYTES : (mask.owner + 1) * ring.KEY_BYTES]
 
     def _expand(self, mask: Mask) -> Words:
-        key = (mask.op, mask.tensor)
+        key = (mask.op, mask.tensor, mask.owner)
         found = self._cache.get(key)
         if found is not None and found.shape == tuple(mask.shape):
             self._cache.move_to_end(key)
             return found
+        if found is not None:
+            self._cached -= self._cache.pop(key).nbytes
         size = math.prod(mask.shape)
         words = prg.words(self._keys_of(mask), mask.op, mask.tensor, size).reshape(mask.shape)
         self._cache[key] = words

@@ -19,6 +19,13 @@ class Alone(Clear):
     def _check(self, what: str, real: np.ndarray, scale: int, bits: int, shift: int = 0) -> None:
         pass
 
+    def _truncated(self, x: Share, bits: int) -> Share:
+        """To the nearest: unbiased, as truncations on shares are."""
+        return super()._truncated(Share(x.words + np.uint64(1 << (bits - 1)), x.scale), bits)
+
+    def truncate(self, x: Share, bits: int, exact: bool = False) -> Share:
+        return super()._truncated(x, bits) if exact else self._truncated(x, bits)
+
 
 def alone(kernel: Kernel) -> Kernel:
     """A kernel that the owner of its first operand, if there is one, computes by itself; the others hold zeros in its shape."""

@@ -5,6 +5,9 @@ b = 1{c < r'}, so e^x = e^(W - r') e^(low + c - W + b W): the first factor is de
 """
 from __future__ import annotations
 
+import math
+from typing import Final
+
 import numpy as np
 
 from mpc import ring
@@ -27,13 +30,16 @@ from mpc.protocols.harmonic import Harmonic
 from mpc.protocols.series import Window
 from mpc.sharing import Opened, Share
 
+MOST_BITS: Final = 52  # of a window in units of x's scale: what a double holds
+
 
 class Exponential(Harmonic):
     """The exponential kernel of `Additive`."""
 
     @alone
     def exp(self, x: Share, window: Window, scale: int, bounded: bool = False) -> Share:
-        """e^x in the window, at ``scale``; x of any scale up to 47. ``bounded``: x <= high is known, and nothing compares it.
+        """e^x in the window, at ``scale``; x of any scale up to 52 - width_log2. ``bounded``: x <= high is known, and nothing
+        compares it.
 
         Rounds: opening (if not open) + 4; 64 + 64 bits and 34 for each of three comparisons (two if bounded).
         """
@@ -43,10 +49,14 @@ class Exponential(Harmonic):
             assert x.opened is not None
             name, n = x.opened.name, x.size
             bits, cut = x.scale + window.width_log2, window.scale - scale
+            if bits > MOST_BITS:
+                raise ValueError(f"exp of scale {x.scale}; want at most {MOST_BITS - window.width_log2}")
+            start, end = (math.ceil(math.ldexp(t, x.scale)) for t in (window.low, window.high))
+            top = round(math.ldexp(math.exp(window.high), scale))
             count = 2 if bounded else 3  # comparisons: the carry, below low, below high
-            ops = [party.next_op() for _ in range(4 + 2 * count)]
+            ops = [party.next_op() for _ in range(3 + 2 * count)]
             mask = Mask(party.next_op(), MASK, (n,))
-            party.note("exp", ops[0], x.shape, x.scale, window, scale, bounded)
+            party.note("exp", ops[0], x.shape, x.scale, window, scale, bounded, top)
             items: list[AnyCorrelation] = [Tables(ops[0], name, n, bits), Tables(ops[1], name, n)]
             items += [Merges(op, n, "tree") for op in ops[2 : 2 + count]]
             powers_op, inside_op, *high_op, cut_op = ops[2 + count :][: count + 1]
@@ -58,10 +68,10 @@ class Exponential(Harmonic):
             merges, (powers, inside_bit, *high_bit, rounding) = rest[:count], rest[count:]
             self._exchange(fresh)
             d = flat(x.opened.public)
-            low = d - np.uint64(round(np.ldexp(window.low, x.scale)) % 2**64)
+            low = d - np.uint64(start % 2**64)
             ds = [low_part(low, bits), low]
             if not bounded:
-                ds.append(d - np.uint64(round(np.ldexp(window.high, x.scale)) % 2**64))
+                ds.append(d - np.uint64(end % 2**64))
             carry, inside, *under = self.less(ds, [carries, tables, tables][:count], merges)
             if bounded:
                 if party.first:
@@ -69,24 +79,25 @@ class Exponential(Harmonic):
             else:
                 inside ^= under[0]
             opened = self.masked_bits([carry, inside, *under], [powers_op, inside_op, *high_op])
-            product = self._powers(ds[0], opened[0], powers, x.scale, window)
+            product = self._powers(ds[0], opened[0], powers, math.ldexp(start, -x.scale), window)
             y = Share(product, window.scale, Opened(product, mask))
             pending = self.post_opening(y, False)
             chosen = self.opened_bit(opened[1], inside_bit)
             out = self.truncated_if(chosen, inside_bit, pending.add(), rounding, cut)
             if not bounded:
-                top = np.uint64(round(np.ldexp(np.exp(window.high), scale)))
-                out -= self.bit_share(self.opened_bit(opened[2], high_bit[0]), (n,)).words * top
+                out -= self.bit_share(self.opened_bit(opened[2], high_bit[0]), (n,)).words * np.uint64(top)
                 if party.first:
-                    out += top
+                    out += np.uint64(top)
             return Share(out.reshape(x.shape), scale)
 
-    def _powers(self, c: Words, carry: Words, powers: Asked, frac: int, window: Window) -> Words:
-        """P_0 [D] + (P_1 - P_0) [b D]: local. The wrong choice may wrap; it is multiplied by zero."""
+    def _powers(self, c: Words, carry: Words, powers: Asked, low: float, window: Window) -> Words:
+        """P_0 [D] + (P_1 - P_0) [b D]: local. The wrong choice may wrap; it is multiplied by zero. ``low``: where the window
+        starts, as x's scale can say it."""
+        assert isinstance(powers.item, Powers)
         party, width = self.party, 2.0**window.width_log2
         public = [np.empty(c.size, np.uint64) for _ in range(2)]
         for b, out in enumerate(public):
-            ring.exponentials(c, frac, window.low - width * (1 - b), window.public_scale, out)
+            ring.exponentials(c, powers.item.frac, low - width * (1 - b), window.public_scale, out)
         dealt, times_s = (share_words(party, powers.item, powers.dealt, k) for k in (0, 1))
         chosen = np.empty(c.size, np.uint64)
         ring.select_finish(carry, dealt, times_s, chosen)

@@ -5,6 +5,8 @@ angle c of d. A saturated series is replaced by constants outside its limits, by
 """
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mpc import ring
@@ -69,7 +71,7 @@ class Harmonic(Comparison):
             name, n = x.opened.name, x.size
             ops = [party.next_op() for _ in range(7)]
             mask = Mask(party.next_op(), MASK, (n,))
-            party.note("saturated", ops[0], x.shape, x.scale, fit.key)
+            party.note("saturated", ops[0], x.shape, x.scale, frac_bits, fit.key)
             cut = SCALE - frac_bits
             asked = self.ask(
                 [
@@ -94,9 +96,10 @@ class Harmonic(Comparison):
         """low + y / 2^bits where |x| < limit, else low or high: comparisons and y's opening share the rounds of one."""
         party = self.party
         _, tables, above, below, inside_bit, top_bit, cut = asked
-        limit = np.uint64(int(np.ldexp(fit.limit, x.scale)))
+        exact = math.ldexp(fit.limit, x.scale)
+        top, bottom = np.uint64(math.ceil(exact)), np.uint64(math.floor(exact))
         opening = self.post_opening(y)
-        under_top, under_bottom = self.less([d - limit, d + limit], [tables, tables], [above, below])
+        under_top, under_bottom = self.less([d - top, d + bottom], [tables, tables], [above, below])
         inside, beyond = self.open_bits([under_top ^ under_bottom, under_top], [inside_bit, top_bit])
         out = self.truncated_if(inside, inside_bit, opening.add(), cut, bits)
         scale = y.scale - bits

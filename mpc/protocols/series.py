@@ -29,7 +29,7 @@ class Series:
     @property
     def key(self) -> tuple[float, ...]:
         """What the transcript holds of it."""
-        return self.period_log2, self.constant, *self.cosines[:1], *self.sines
+        return self.period_log2, self.constant, *self.cosines, *self.sines
 
     def at(self, x: Floats) -> Floats:
         """The series at public points."""
@@ -47,6 +47,11 @@ class Saturated(Series):
     limit: float
     low: float
     high: float
+
+    @property
+    def key(self) -> tuple[float, ...]:
+        """What the transcript holds of it."""
+        return *super().key, self.limit, self.low, self.high
 
     def at(self, x: Floats) -> Floats:
         """The function at public points."""

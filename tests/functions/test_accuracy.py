@@ -148,3 +148,71 @@ def test_functions_reveal_nothing() -> None:
             return len(s.ledger)
 
     assert mpc.local(program, parties=3, threads=True) == [0, 0, 0]
+
+
+def _counts() -> Any:
+    """Bits of data that two parties hold together: sums and means of them have scales from 0 to 5."""
+    bits = mpc.share(np.array([[1.0, 0, 0, 0], [1, 0, 1, 0], [1, 1, 0, 0]]), 0) + mpc.share(np.full((3, 4), 0.25), 1) > 0.5
+    return bits
+
+
+@pytest.mark.parametrize("protocol,parties", SETTINGS, ids=str)
+def test_bits_counts_and_their_means_are_inputs_like_any_other(protocol: str, parties: int) -> None:
+    """Their scale is coarser than a function's limits: what lies at 0 or at a window's end must not slip through."""
+
+    def program():
+        with mpc.session():
+            bits = _counts()
+            votes, rare = bits.sum(0), bits[0] * 0.25
+            zero = bits[:, 3]
+            outs = [votes.softmax(0), votes.log_softmax(0), (bits.sum(1) / 32).reciprocal(), (zero / 2).reciprocal()]
+            outs += [zero.sqrt(), zero.log(), zero.rsqrt(), zero.reciprocal(), rare.sqrt(), votes.exp(), (-votes).exp()]
+            outs += [votes.gelu(), votes.erf(), (bits * 0).softmax(1), votes.sort().values, votes.max(), votes % 2]
+            return [out.reveal(reason="test") for out in outs]
+
+    got = mpc.local(program, parties=parties, protocol=protocol, threads=True)[0]
+    votes = np.array([3.0, 1, 1, 0])
+    softmax = np.exp(votes) / np.exp(votes).sum()
+    zero = np.zeros(3)
+    want = [softmax, np.log(softmax), 32 / np.array([1.0, 2, 2]), zero, zero, zero + LOWEST, zero + 256, zero]
+    want += [np.array([0.5, 0, 0, 0]), np.exp(votes), np.exp(-votes), votes * (1 + ERF(votes / 2**0.5)) / 2, ERF(votes)]
+    want += [np.full((3, 4), 0.25), np.sort(votes), np.array(3.0), votes % 2]
+    for k, (mine, true) in enumerate(zip(got, want, strict=True)):
+        np.testing.assert_allclose(mine, true, atol=2e-4, rtol=1.2e-4, err_msg=str(k))
+
+
+@pytest.mark.parametrize("frac_bits", [4, 5, 8, 22, 24])
+def test_the_ends_of_other_scales(frac_bits: int) -> None:
+    unit, top = 2.0**-frac_bits, 2.0 ** (31 - frac_bits)
+    x = np.array([0, unit, -unit, -1, 1, top - unit])
+
+    def program():
+        with mpc.session():
+            a = mpc.share(x - 0.5, 0) + mpc.share(np.full(1, 0.5), 1)
+            pending = a * mpc.share(np.ones(()), 1)
+            outs = [a.sqrt(), a.log(), a.rsqrt(), pending.sqrt(), pending.log(), a[3:].reciprocal(), a[:1].reciprocal()]
+            outs += [pending[:5].exp(), pending.sort().values, pending.tanh(), pending.log_softmax(0)[5:]]
+            return [out.reveal(reason="test") for out in outs]
+
+    got = mpc.local(program, parties=2, threads=True, frac_bits=frac_bits)[0]
+    positive = np.maximum(x, 0)
+    low = -2 * ((frac_bits + 1) // 2)
+    end = max(low, -2 * (30 - frac_bits))  # what 1 / sqrt still has
+    logs = np.log(np.maximum(x, 2.0**low))
+    roots = np.maximum(x, 2.0**end) ** -0.5
+    want = [positive**0.5, logs, roots, positive**0.5, logs, 1 / x[3:], np.zeros(1)]
+    want += [np.exp(x[:5]), np.sort(x), np.tanh(x), np.zeros(1)]
+    for k, (mine, true) in enumerate(zip(got, want, strict=True)):
+        np.testing.assert_allclose(mine, true, atol=max(2 * unit, 2e-4), rtol=1.2e-4, err_msg=str(k))
+
+
+def test_no_classes_and_no_elements_are_refused() -> None:
+    def program():
+        with mpc.session():
+            nothing = mpc.share(np.zeros((3, 0)), 0)
+            for name in ("softmax", "log_softmax", "median", "max"):
+                with pytest.raises(mpc.ShapeError):
+                    getattr(nothing, name)(1)
+            return nothing.softmax(0).shape
+
+    assert mpc.local(program, parties=2, threads=True)[0] == (3, 0)

@@ -155,3 +155,18 @@ def test_bad_options_are_refused(options: dict[str, Any]) -> None:
 
     with pytest.raises(mpc.ConfigError):
         run(program)
+
+
+def test_every_group_has_its_own_eps_and_every_scale_steps() -> None:
+    def program() -> Any:
+        with mpc.session():
+            a, b = (mpc.constant(np.zeros(3), requires_grad=True) for _ in range(2))
+            optimizer = mpc.optim.Adam([{"params": [a], "eps": 1.0}, {"params": [b], "eps": 1e-8}], lr=0.125)
+            ((a + b) * mpc.share(np.array([0.25, 0.5, -0.5]), 0)).sum().backward()
+            optimizer.step()
+            return a.reveal(), b.reveal()
+
+    for frac_bits in (12, 16, 22, 24):
+        a, b = mpc.local(program, parties=2, threads=True, frac_bits=frac_bits)[0]
+        np.testing.assert_allclose(b, [-0.125, -0.125, 0.125], atol=0.003)
+        np.testing.assert_allclose(a, [-0.03125, -0.0625, 0.0625], atol=0.003)  # eps bounds sqrt(v): lr g
