@@ -17,8 +17,8 @@ def many_sessions(count: int) -> list[float]:
             for _ in range(k % 3):
                 s.barrier()
         with mpc.session() as s:
-            x = mpc.share(np.full(10, k) if s.rank == 0 else None, owner=0)
-            sums.append(float((x * x).sum().reveal(reason="sum")))
+            x, y = (mpc.share(np.full(10, k) if s.rank == owner else None, owner) for owner in (0, 1))
+            sums.append(float((x * y).sum().reveal(reason="sum")))
     return sums
 
 

@@ -24,7 +24,8 @@ class Alone(Clear):
         return super()._truncated(Share(x.words + np.uint64(1 << (bits - 1)), x.scale), bits)
 
     def truncate(self, x: Share, bits: int, exact: bool = False) -> Share:
-        return super()._truncated(x, bits) if exact else self._truncated(x, bits)
+        with self.party.scope("truncate"):
+            return super()._truncated(x, bits) if exact else self._truncated(x, bits)
 
 
 def alone(kernel: Kernel) -> Kernel:

@@ -136,9 +136,17 @@ class ZmqTransport(Transport):
 
     def _arrived(self, peer: int, message: bytes | zmq.Frame) -> None:
         data = message if isinstance(message, bytes) else message.buffer
+        if peer not in self.greeted:
+            self._forget_disconnects(peer)
         if self.is_news(peer, data):
             self.meter.received(peer, len(data))
             self._inbox[peer].append(data)
+
+    def _forget_disconnects(self, peer: int) -> None:
+        """Before a peer's first frame: its TCP port may have belonged to the session before, which closed."""
+        monitor = self._monitors.get(peer)
+        while monitor is not None and monitor.poll(0):
+            monitor.recv_multipart()
 
     def alive(self) -> None:
         """Raise PartyLost or DealerLost if a peer heard before has gone."""

@@ -34,7 +34,8 @@ LAYERS = [
 @pytest.mark.parametrize("make", LAYERS)
 def test_initial_values_are_distributed_as_torch_does(make: Callable[[Any], Any]) -> None:
     def program() -> Any:
-        with mpc.session():
+        with mpc.session() as s:
+            s.manual_seed(1)
             return make(nn).reveal()
 
     torch.manual_seed(0)
@@ -44,7 +45,8 @@ def test_initial_values_are_distributed_as_torch_does(make: Callable[[Any], Any]
     for name, values in want.items():
         assert got[name].shape == values.shape
         spread = values.std() if values.size > 1 else 0.0
-        assert abs(got[name].std() - spread) <= 0.1 * spread + ULP
+        # a uniform sample's deviation scatters by 0.45 / sqrt(n); both are samples
+        assert abs(got[name].std() - spread) <= 4 * 0.64 / np.sqrt(values.size) * spread + ULP
         assert abs(got[name].mean() - values.mean()) <= 8 * spread / np.sqrt(values.size) + ULP
         if "Embedding" not in repr(make(torch.nn)):  # uniform: the ends are near
             assert abs(np.abs(got[name]).max() - np.abs(values).max()) <= 0.1 * np.abs(values).max() + ULP

@@ -109,9 +109,9 @@ def test_waiting_is_told_apart() -> None:
             if s.rank == 1:
                 time.sleep(0.2)
             s.barrier()
-        x = mpc.share(np.ones(50_000), 0)
+        x, y = mpc.share(np.ones(50_000), 0), mpc.share(np.ones(50_000), 1)
         with s.scope("products"):
-            (x * x).relu().reveal()
+            (x * y).relu().reveal()
         return s.report()
 
     first, second = run(program)
