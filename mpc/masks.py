@@ -103,9 +103,29 @@ def move(array: Words, kind: str, arg: Any) -> Words:
         return windows.pad(array, arg)
     if kind == "unfold":
         return windows.unfold(array, arg)
+    if kind == "fold":
+        return windows.fold(array, arg[:-2], *arg[-2:])
     if kind == "pairs":
         return _pairs(array)
-    raise CorruptFrame(f"mask moved by {kind!r}; want reshape, transpose, index, broadcast, scale, pad, unfold or pairs")
+    raise CorruptFrame(
+        f"mask moved by {kind!r}; want reshape, transpose, index, broadcast, scale, pad, unfold, fold or pairs"
+    )
+
+
+class Then(msgspec.Struct, frozen=True, array_like=True):
+    """Public linear maps behind a product, of (kind, argument) each, and the shape they end in: what is dealt for the
+    product then has the size of that, however large the product was."""
+
+    moves: tuple[tuple[str, Any], ...]
+    shape: Shape
+
+    def of(self, product: Words) -> Words:
+        """The product's image. Raises CorruptFrame where it has another shape."""
+        for kind, arg in self.moves:
+            product = move(product, kind, arg)
+        if product.shape != tuple(self.shape):
+            raise CorruptFrame(f"a product moved to shape {product.shape}; want {tuple(self.shape)}")
+        return product
 
 
 def _pairs(array: Words) -> Words:

@@ -1,6 +1,6 @@
 """Windows over the last two axes: what turns convolutions and pooling into products and sums (im2col and col2im).
 
-Public linear maps of arrays, of ring words and of floats alike. `pad` and `unfold` also move names of masks
+Public linear maps of arrays, of ring words and of floats alike. `pad`, `unfold` and `fold` also move names of masks
 (`mpc.masks.move`), so their arguments are short lists of integers, and they refuse what makes no sense.
 """
 from __future__ import annotations
@@ -70,9 +70,15 @@ def sums(array: Array, window: Window) -> Array:
     return out
 
 
-def fold(array: Array, window: Window, height: int, width: int) -> Array:
+def fold(array: Array, window: Sequence[int], height: int, width: int) -> Array:
     """The transpose of `unfold`: (..., rows, columns, h, w) added up at their places in (..., height, width)."""
+    if array.ndim < 4 or not _integers(window, 6, 1) or not _integers((height, width), 2, 1):
+        raise CorruptFrame(f"windows {window!r} of shape {array.shape}, {height} x {width}; want six sizes and four axes")
+    window = Window(*window)
     rows, columns = array.shape[-4:-2]
+    if array.shape[-2:] != window[:2] or window.positions(height, width) != (rows, columns):
+        raise CorruptFrame(f"windows {window!r} of shape {array.shape} do not cover {height} x {width}")
+    _check_size((*array.shape[:-4], height, width))
     out = np.zeros((*array.shape[:-4], height, width), array.dtype)
     for i, j, down, right in _places(window, rows, columns):
         out[..., down, right] += array[..., i, j]

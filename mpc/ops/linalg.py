@@ -7,16 +7,20 @@ import numpy as np
 
 from mpc.autograd import Op
 from mpc.errors import ShapeError
-from mpc.masks import matmul_shape
+from mpc.masks import Then, matmul_shape
 from mpc.ops.elementwise import operand
 from mpc.ops.value import Operand, Value, encode
+from mpc.sharing import Share
 
 if TYPE_CHECKING:
     from mpc.tensor import SecretTensor
 
 
-def product(x: Operand, y: Operand, fold: bool = True) -> Operand:
-    """x @ y of secrets and public arrays in any combination, with numpy.matmul's shapes; see `elementwise.product`."""
+def product(x: Operand, y: Operand, fold: bool = True, then: Then | None = None) -> Operand:
+    """x @ y of secrets and public arrays in any combination, with numpy.matmul's shapes; see `elementwise.product`.
+
+    ``then``: public linear maps of the product, part of its kernel where both are secret.
+    """
     if isinstance(x, Value):
         party = x.party
         if isinstance(y, Value):
@@ -26,15 +30,23 @@ def product(x: Operand, y: Operand, fold: bool = True) -> Operand:
             a, b = x.share, y.share
             if a.scale + b.scale > 2 * party.frac_bits:
                 a, b = x.factor(fold), y.factor(fold)
-            return Value(party, party.protocol.matmul(a, b), x.gain * y.gain)
+            return Value(party, party.protocol.matmul(a, b, then), x.gain * y.gain)
         matmul_shape(x.shape, np.shape(y))
         words, scale = encode(np.asarray(y), party.frac_bits)
-        return x.of(party.protocol.matmul_public(x.factor(fold) if scale else x.share, words, scale))
+        return x.of(_moved(party.protocol.matmul_public(x.factor(fold) if scale else x.share, words, scale), then))
     if isinstance(y, Value):
         matmul_shape(np.shape(x), y.shape)
         words, scale = encode(np.asarray(x), y.party.frac_bits)
-        return y.of(y.party.protocol.matmul_public(y.factor(fold) if scale else y.share, words, scale, left=True))
-    return np.asarray(np.matmul(x, y))
+        product = y.party.protocol.matmul_public(y.factor(fold) if scale else y.share, words, scale, left=True)
+        return y.of(_moved(product, then))
+    plain = np.asarray(np.matmul(x, y))
+    return plain if then is None else then.of(plain)
+
+
+def _moved(share: Share, then: Then | None) -> Share:
+    for kind, arg in () if then is None else then.moves:
+        share = share.move(kind, arg)
+    return share
 
 
 def _swapped(v: Any) -> Any:

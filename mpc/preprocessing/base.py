@@ -19,7 +19,7 @@ import numpy.typing as npt
 from mpc import prg, ring
 from mpc.errors import CorruptFrame
 from mpc.fixed_point import Words
-from mpc.masks import Name, matmul_shape
+from mpc.masks import Name, Then, matmul_shape
 
 if TYPE_CHECKING:
     from mpc.party import Party
@@ -125,13 +125,16 @@ class Product(Correlation, frozen=True, tag=True, array_like=True):
     x: Name
     y: Name
     size: int
+    then: Then | None = None
 
     def parts(self) -> tuple[Part, ...]:
         return (Part(PRODUCT, self.size),)
 
     def deal(self, dealer: Dealing, k: int, out: Words) -> None:
         a, b = dealer.total(self.x), dealer.total(self.y)
-        if self.kind == "matmul":
+        if self.kind == "matmul" and self.then is not None:
+            out[:] = _sized(np.ascontiguousarray(self.then.of(ring.matmul(a, b))).reshape(-1), self.size)
+        elif self.kind == "matmul":
             ring.matmul(a, b, out=out.reshape(matmul_shape(a.shape, b.shape)))
         elif self.kind in ("mul", "square"):
             np.multiply(a, b, out=out.reshape(np.broadcast_shapes(a.shape, b.shape)))

@@ -15,7 +15,7 @@ import numpy as np
 from mpc import masks, prg, ring
 from mpc.exchange import FromOwner, Pending
 from mpc.fixed_point import Words
-from mpc.masks import Mask, Moved, matmul_shape
+from mpc.masks import Mask, Moved, Then, matmul_shape
 from mpc.preprocessing.base import (
     BIT,
     MASK,
@@ -209,18 +209,19 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             )
             return Share(out.reshape(x.shape), 2 * x.scale)
 
-    def matmul(self, x: Share, y: Share) -> Share:
-        """Beaver with two local products: E (B + F) + A F + C."""
+    def matmul(self, x: Share, y: Share, then: Then | None = None) -> Share:
+        """Beaver with two local products: E (B + F) + A F + C, and ``then`` a linear map of it, which C is dealt behind."""
         with self.party.scope("matmul"):
             shape, rank = matmul_shape(x.shape, y.shape), self.party.rank
             owner = common_owner(x, y)
             if owner is not None:
-                return held(Alone(self.party).matmul(x, y), owner, rank)
+                return held(Alone(self.party).matmul(x, y, then), owner, rank)
             fresh = self._masked((x, y))
             assert x.opened is not None and y.opened is not None
             op = self.party.next_op()
-            self.party.note("matmul", op, x.shape, y.shape)
-            item = Product(op, "matmul", x.opened.name, y.opened.name, math.prod(shape))
+            self.party.note("matmul", op, x.shape, y.shape, None if then is None else (then.moves, then.shape))
+            end = shape if then is None else then.shape
+            item = Product(op, "matmul", x.opened.name, y.opened.name, math.prod(end), then)
             (dealt,) = self.party.preprocessing.ask([item])
             self._exchange(fresh)
             e, f = x.opened.public, y.opened.public
@@ -231,7 +232,9 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
                 out = np.asarray(ring.matmul(e, f)) if self.party.first else np.zeros(shape, np.uint64)
             if x.owner in (None, rank):
                 ring.matmul(x.opened.mask_share(self.party.expand), f, out=out, accumulate=True)
-            out += share_words(self.party, item, dealt).reshape(shape)
+            if then is not None:
+                out = np.ascontiguousarray(then.of(out))
+            out += share_words(self.party, item, dealt).reshape(end)
             return Share(out, x.scale + y.scale)
 
     # --- truncation

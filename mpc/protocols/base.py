@@ -16,7 +16,7 @@ import numpy as np
 from mpc import ring
 from mpc.errors import ShapeError
 from mpc.fixed_point import Words
-from mpc.masks import Shape, matmul_shape
+from mpc.masks import Shape, Then, matmul_shape
 from mpc.protocols.series import Saturated, Series, Window
 from mpc.sharing import Share, total
 
@@ -107,8 +107,9 @@ class Protocol(ABC):
         """Elementwise square; the scale doubles."""
 
     @abstractmethod
-    def matmul(self, x: Share, y: Share) -> Share:
-        """Matrix product as numpy.matmul (vectors and batches too); the scales add. One round at most."""
+    def matmul(self, x: Share, y: Share, then: Then | None = None) -> Share:
+        """Matrix product as numpy.matmul (vectors and batches too), and ``then`` public linear maps of it; the scales
+        add. One round at most."""
 
     # --- truncation, comparison, selection
     @abstractmethod

@@ -13,7 +13,7 @@ import numpy as np
 from mpc import ring
 from mpc.errors import FixedPointRangeError
 from mpc.fixed_point import Words
-from mpc.masks import matmul_shape
+from mpc.masks import Then, matmul_shape
 from mpc.protocols.base import Protocol, broadcast_shape
 from mpc.protocols.clear_functions import ClearFunctions
 from mpc.report import where
@@ -72,11 +72,12 @@ class Clear(ClearFunctions, Protocol):
             self._check("square", np.square(_real(x)), 2 * x.scale, PRODUCT_BITS)
             return Share(np.asarray(np.multiply(x.words, x.words)), 2 * x.scale)
 
-    def matmul(self, x: Share, y: Share) -> Share:
+    def matmul(self, x: Share, y: Share, then: Then | None = None) -> Share:
         matmul_shape(x.shape, y.shape)
         with self.party.scope("matmul"):
             self._check("matrix product", np.matmul(_real(x), _real(y)), x.scale + y.scale, PRODUCT_BITS)
-            return Share(ring.matmul(x.words, y.words), x.scale + y.scale)
+            product = ring.matmul(x.words, y.words)
+            return Share(product if then is None else np.asarray(then.of(product)), x.scale + y.scale)
 
     def truncate(self, x: Share, bits: int, exact: bool = False) -> Share:
         with self.party.scope("truncate"):

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from mpc import masks
 from mpc.autograd import Op, Variable
 from mpc.errors import ConfigError, ShapeError
-from mpc.nn.functional.windowed import Padding, as_given, check_fits, folded, inside, moved, sizes, two_axes, window_of
+from mpc.masks import Then
+from mpc.nn.functional.windowed import Padding, as_given, check_fits, moved, sizes, two_axes, window_of
 from mpc.ops.elementwise import operand
 from mpc.ops.linalg import product
 from mpc.ops.value import Operand, Value
@@ -58,33 +60,24 @@ def _conv(x: Operand, w: Operand, window: Window, padding: Padding, groups: int)
 
 
 def _gradient_x(g: Any, _: Any, x: Any, w: Any, window: Window, padding: Padding, groups: int) -> Operand:
-    """A stride of 1: the convolution of the padded g with the kernel turned around, whose result has x's size. Other
-    strides: the windows' gradients, w.T @ g, added up at their places."""
+    """The windows' gradients, w.T @ g per group, added up at their places: one product whose correction has x's size."""
     _ready(g, w, False)
     above, below, left, right = padding
     n, c, height, width = x.shape
     out, _, tall, wide = w.shape
-    group = (groups,) if groups > 1 else ()
-    far_down, far_right = (tall - 1) * window.row_gap, (wide - 1) * window.column_gap
-    around = (far_down - above, far_down - below, far_right - left, far_right - right)
-    if window.down == window.right == 1 and min(around) >= 0:
-        turned = moved(w, "index", _TURNED)
-        turned = moved(turned, "reshape", (groups, out // groups, c // groups, tall, wide))
-        turned = moved(turned, "transpose", (0, 2, 1, 3, 4))
-        matrix = moved(turned, "reshape", (*group, c // groups, out // groups * tall * wide))
-        got = product(matrix, _columns(g, window, around, groups), False)
-        return moved(got, "reshape", x.shape)
     rows, columns = g.shape[-2:]
+    group = (groups,) if groups > 1 else ()
     matrix = moved(w, "reshape", (*group, out // groups, c // groups * tall * wide))
     matrix = moved(matrix, "transpose", (0, 2, 1) if groups > 1 else (1, 0))
-    parts = product(matrix, moved(g, "reshape", (n, *group, out // groups, rows * columns)), False)
-    parts = moved(parts, "reshape", (n, c, tall, wide, rows, columns))
-    parts = moved(parts, "transpose", (0, 1, 4, 5, 2, 3))
-    whole = folded(parts, window, above + height + below, left + width + right)
-    return inside(whole, padding, x.shape)
-
-
-_TURNED = [["ellipsis"], ["slice", None, None, -1], ["slice", None, None, -1]]
+    outputs = moved(moved(g, "transpose", (1, 0, 2, 3)), "reshape", (*group, out // groups, n * rows * columns))
+    moves: list[tuple[str, Any]] = [
+        ("reshape", (c, tall, wide, n, rows, columns)),
+        ("transpose", (3, 0, 4, 5, 1, 2)),
+        ("fold", (*window, above + height + below, left + width + right)),
+    ]
+    if any(padding):
+        moves.append(("index", masks.pack_index((..., slice(above, above + height), slice(left, left + width)))))
+    return product(matrix, outputs, False, Then(tuple(moves), (n, c, height, width)))
 
 
 def _gradient_w(g: Any, _: Any, x: Any, w: Any, window: Window, padding: Padding, groups: int) -> Operand:
