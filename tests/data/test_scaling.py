@@ -10,6 +10,7 @@ import pytest
 import mpc
 from mpc import data
 from tests.data.test_joining import WORLDS, run
+from tests.owners import mixed
 
 RNG = np.random.default_rng(29)
 SIZES = np.array([2.0**-9, 0.02, 0.3, 1.0, 5.0, 60.0, 250.0])
@@ -32,7 +33,7 @@ def test_it_follows_scikit_learn(protocol: str, parties: int, options: dict[str,
     want = fitted(**options)
 
     def program(s: Any) -> Any:
-        x = mpc.share(X, 0)
+        x = mixed(X)
         scaler = data.StandardScaler(**options)
         z = scaler.fit_transform(x)
         other = scaler.transform(X[:5])
@@ -68,14 +69,14 @@ def test_large_columns_scaled_by_their_owners() -> None:
         scaler = data.StandardScaler(exponents=exponents).fit(x)
         z = scaler.transform(x)
         back = scaler.inverse_transform(z)
-        return z.reveal(), scaler.reveal(reason="means"), back.reveal(check_range=False), s.ledger[1].reason
+        return z.reveal(), scaler.reveal(reason="means"), back.reveal(check_range=False), [line.reason for line in s.ledger]
 
-    for z, found, back, reason in run(program):
+    for z, found, back, reasons in run(program):
         np.testing.assert_allclose(z, (both - both.mean(0)) / both.std(0), atol=2e-3)
         np.testing.assert_allclose(found["mean"], both.mean(0), rtol=2e-4)
         np.testing.assert_allclose(found["scale"], both.std(0), rtol=5e-4)
         assert np.all(np.abs(back - both) < 1e-3 * both.std(0) + 2**-15)
-        assert reason == "means: StandardScaler.mean_"
+        assert "means: StandardScaler.mean_" in reasons
 
 
 def test_it_can_be_saved(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import mpc
 from mpc.estimator import power_of_two, quotient
 from tests.linear_model.sets import run, ways
+from tests.owners import mixed
 
 
 @pytest.mark.parametrize("step", [1, 2])
@@ -19,7 +20,7 @@ def test_powers_of_two(protocol: str, parties: int, step: int) -> None:
 
     def program() -> Any:
         with mpc.session() as s:
-            c, inverse = power_of_two(mpc.share(t, 0), step, -4, 3)
+            c, inverse = power_of_two(mixed(t), step, -4, 3)
             assert not s.ledger
             return c.reveal(), inverse.reveal()
 
@@ -36,7 +37,7 @@ def test_pending_products_are_compared_before_rounding(frac_bits: int) -> None:
 
     def program() -> Any:
         with mpc.session():
-            return power_of_two(mpc.share(root, 0).square(), 2, -9, 8)[0].reveal()
+            return power_of_two(mixed(root).square(), 2, -9, 8)[0].reveal()
 
     np.testing.assert_array_equal(run(program, "additive", frac_bits=frac_bits), 1 / (2 * root))
 
@@ -48,7 +49,7 @@ def test_quotients(protocol: str, parties: int) -> None:
 
     def program() -> Any:
         with mpc.session():
-            return quotient(mpc.share(x, 0), mpc.share(y, 1)).reveal()
+            return quotient(mixed(x), mixed(y)).reveal()
 
     near = np.rint(y * 2**16) / 2**16
     np.testing.assert_allclose(run(program, protocol, parties), x / near, atol=2.0**-11 + 2.0**-16 / y.min())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import mpc
+from tests.owners import mixed
 
 UNIT = 2.0**-16
 LOWEST = np.log(UNIT)
@@ -61,13 +62,6 @@ CASES = [
     Case("sign", lambda x: x.sign(), np.sign, np.concatenate([line(-1, 1), [UNIT, -UNIT, 0, 3e4, -3e4]]), -1),
     Case("abs", abs, np.abs, np.concatenate([line(-1, 1), [UNIT, -UNIT, 0, 3e4, -3e4]]), -1),
 ]  # an absolute bound of -1: exact
-
-
-def mixed(x: np.ndarray) -> Any:
-    """x as a secret to which two parties contributed: what one party holds alone it would compute alone."""
-    part = np.round(np.sin(np.arange(x.size)).reshape(x.shape) / UNIT) * UNIT
-    part = np.where(np.abs(x - part) < 2**15, part, 0)
-    return mpc.share(x - part, owner=0) + mpc.share(part, owner=1)
 
 
 def _encoded(case: Case) -> tuple[np.ndarray, np.ndarray]:

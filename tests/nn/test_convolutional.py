@@ -11,7 +11,7 @@ import mpc
 sklearn = pytest.importorskip("sklearn", reason="scikit-learn (the extra 'demo') has the digits")
 torch = pytest.importorskip("torch", reason="torch (the extra 'torch') is the reference")
 
-BATCH, EPOCHS, RATE = 64, 8, 0.25
+BATCH, EPOCHS, RATE = 64, 6, 0.25
 
 
 def network(nn: Any, pool: str) -> Any:
@@ -49,8 +49,7 @@ def in_torch(pool: str, start: dict[str, np.ndarray], noise: float) -> np.ndarra
 
 
 @pytest.mark.parametrize("pool", ["AvgPool2d", "MaxPool2d"])
-@pytest.mark.parametrize("protocol,parties", [("clear", 2), ("additive", 2), ("additive", 3)])
-def test_training_follows_torch(protocol: str, parties: int, pool: str) -> None:
+def test_training_follows_torch(pool: str) -> None:
     x, y, test, answers = digits()
 
     def program() -> Any:
@@ -67,7 +66,7 @@ def test_training_follows_torch(protocol: str, parties: int, pool: str) -> None:
             with mpc.no_grad():
                 return start, net(mpc.share(test, 0)).reveal()
 
-    start, logits = mpc.local(program, parties=parties, protocol=protocol, threads=True)[0]
+    start, logits = mpc.local(program, parties=2, threads=True)[0]
     exact, rounded = (in_torch(pool, start, noise) for noise in (0.0, 2.0**-17))
     right, wanted = (logits.argmax(1) == answers).mean(), (exact.argmax(1) == answers).mean()
     assert wanted > 0.85 and right > wanted - 0.02

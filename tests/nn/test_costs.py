@@ -11,16 +11,12 @@ import pytest
 import mpc
 from mpc import nn
 from mpc.nn import functional as F
+from tests.owners import mixed
 from tests.tensor.recorder import Recorder
 
 
 def run(program: Callable[[], Any], parties: int = 2) -> Any:
     return mpc.local(program, parties=parties, threads=True)[0]
-
-
-def computed(array: np.ndarray) -> mpc.SecretTensor:
-    """A secret that no party holds alone: all parties send their part of its opening."""
-    return (mpc.share(array, 0) + mpc.share(np.zeros(array.shape), 1)).detach()
 
 
 class Counter:
@@ -52,14 +48,14 @@ def test_convolution_opens_image_kernel_and_gradient_once(
 ) -> None:
     def program() -> Any:
         with mpc.session() as s:
-            x = computed(np.ones(shape)).requires_grad_()
+            x = mixed(np.ones(shape), requires_grad=True)
             w = nn.Parameter(np.ones((6, shape[1] // options.get("groups", 1), 3, 3)))
             count = Counter(s)
             y = F.conv2d(x, w, **options)
             first = count()
             F.conv2d(x, w, **options)
             assert count() == (0, 0)
-            g = computed(np.ones(y.shape))
+            g = mixed(np.ones(y.shape))
             count()
             y.backward(g)
             return first, count(), x.numel() + w.numel(), g.numel()
@@ -87,9 +83,9 @@ def test_one_sided_public_convolutions_open_nothing() -> None:
 def test_the_gradient_of_pooling_is_opened_before_it_is_repeated(pool: Callable[..., Any]) -> None:
     def program() -> Any:
         with mpc.session() as s:
-            x = computed(np.ones((2, 3, 8, 8))).requires_grad_()
+            x = mixed(np.ones((2, 3, 8, 8)), requires_grad=True)
             y = pool(x)
-            g = computed(np.ones(y.shape))
+            g = mixed(np.ones(y.shape))
             count = Counter(s)
             y.backward(g)
             return count(), g.numel()
@@ -103,7 +99,7 @@ def test_overlapping_windows_are_not_opened_apart() -> None:
 
     def program() -> Any:
         with mpc.session() as s:
-            x = computed(np.ones((2, 3, 8, 8)))
+            x = mixed(np.ones((2, 3, 8, 8)))
             count = Counter(s)
             F.max_pool2d(x, 2, stride=1)
             columns = 4 * 2 * 3 * 7 * 7
@@ -131,7 +127,7 @@ def test_an_index_is_opened_once_for_all_classes() -> None:
 
     def program() -> Any:
         with mpc.session() as s:
-            x, table = computed(np.arange(5)), nn.Embedding(7, 3)
+            x, table = mixed(np.arange(5)), nn.Embedding(7, 3)
             count = Counter(s)
             F.one_hot(x, 7)
             rounds, words = count()

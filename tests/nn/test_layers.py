@@ -9,6 +9,7 @@ import pytest
 
 import mpc
 from tests.nn.cases import CASES, ULP, Case
+from tests.owners import mixed
 
 torch = pytest.importorskip("torch", reason="torch (the extra 'torch') is the reference for layers")
 
@@ -36,7 +37,7 @@ def reference(case: Case) -> Any:
 def _on_secrets(case: Case) -> Any:
     module = case.make(mpc.nn)
     module.load_state_dict(reference(case)[0])
-    x = mpc.share(case.input(), owner=1, requires_grad=True)
+    x = mixed(case.input(), requires_grad=True)
     out = module(x)
     (out * case.seed(out.shape)).sum().backward()
     gradients = {"": x.grad} | {name: p.grad for name, p in module.named_parameters()}

@@ -13,6 +13,7 @@ import mpc
 from mpc.nn import functional as F
 from mpc.nn.functional.binary import BCE_MAX_ERROR
 from tests.nn.cases import ULP
+from tests.owners import mixed
 from tests.tensor.recorder import Recorder
 
 SETTINGS = [("clear", 2), ("additive", 2), ("additive", 3)]
@@ -103,7 +104,7 @@ def weights(loss: Loss, count: int) -> np.ndarray:
 
 
 def on_secrets(loss: Loss, reduction: str) -> Any:
-    z = mpc.share(loss.input(), 0, requires_grad=True)
+    z = mixed(loss.input(), requires_grad=True)
     y = loss.targets() if loss.target in PUBLIC else mpc.share(loss.targets(), 1)
     out = getattr(F, loss.name)(z, y, reduction=reduction, **loss.options)
     out.backward(weights(loss, out.numel()).reshape(out.shape) if reduction == "none" else None)
@@ -142,7 +143,7 @@ def test_bce_error_bound(protocol: str, parties: int) -> None:
 
     def program() -> Any:
         with mpc.session():
-            z = mpc.share(grid, 0)
+            z = mixed(grid)
             return F.binary_cross_entropy_with_logits(z, np.zeros_like(grid), reduction="none").reveal()
 
     assert np.abs(run(program, parties, protocol) - np.logaddexp(0, grid)).max() <= BCE_MAX_ERROR + 2**-15
@@ -172,7 +173,7 @@ def test_a_loss_costs_nothing_until_it_is_used() -> None:
 def test_losses_as_modules_and_public_targets() -> None:
     def program() -> Any:
         with mpc.session():
-            z = mpc.share(Z, 0)
+            z = mixed(Z)
             return [
                 float(loss(z, Y).reveal())
                 for loss in (mpc.nn.MSELoss(), mpc.nn.BCEWithLogitsLoss(), mpc.nn.MSELoss(reduction="sum"))

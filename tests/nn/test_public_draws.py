@@ -11,6 +11,7 @@ import mpc
 from mpc import nn
 from mpc.nn import functional as F
 from tests.nn.cases import ULP
+from tests.owners import mixed
 
 torch = pytest.importorskip("torch", reason="torch (the extra 'torch') is the reference")
 
@@ -57,7 +58,7 @@ def test_dropout(protocol: str, parties: int) -> None:
     def program() -> Any:
         with mpc.session():
             layer = nn.Dropout(0.25)
-            x = mpc.share(np.ones((200, 50)), 0, requires_grad=True)
+            x = mixed(np.ones((200, 50)), requires_grad=True)
             out = layer(x)
             out.sum().backward()
             assert layer.eval()(x) is x and F.dropout(x, 0.0) is x
@@ -87,7 +88,7 @@ def test_embedding(protocol: str, parties: int, public: bool, padding_idx: int |
             layer = nn.Embedding(5, 3, padding_idx)
             assert padding_idx is None or not layer.reveal()["weight"][padding_idx].any()
             layer.load_state_dict({"weight": table})
-            out = layer(rows if public else mpc.share(rows, 0))
+            out = layer(rows if public else mixed(rows))
             out.backward(seed)
             return out.reveal(), layer.weight.grad.reveal()
 
@@ -103,7 +104,7 @@ def test_embedding(protocol: str, parties: int, public: bool, padding_idx: int |
 def test_one_hot_of_what_is_no_class() -> None:
     def program() -> Any:
         with mpc.session():
-            return F.one_hot(mpc.share([0, 3, 7, -1], 0), 4).reveal()
+            return F.one_hot(mixed([0, 3, 7, -1]), 4).reveal()
 
     np.testing.assert_array_equal(run(program, 3, "additive")[0], [[1, 0, 0, 0], [0, 0, 0, 1], [0] * 4, [0] * 4])
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import mpc
+from tests.owners import mixed
 from tests.tensor.cases import CASES, Case
 
 torch = pytest.importorskip("torch", reason="torch (the extra 'torch') is the reference for gradients")
@@ -44,14 +45,8 @@ class SecretNames:
     indices = staticmethod(list)
 
 
-def mixed(x: np.ndarray) -> Any:
-    """A leaf to which two parties contributed: what one party holds alone it would compute alone."""
-    part = np.full(x.shape, 0.125)
-    return (mpc.share(x - part, owner=0) + mpc.share(part, owner=1)).detach().requires_grad_()
-
-
 def _on_secrets(case: Case) -> Any:
-    inputs = [mixed(x) for x in case.inputs()]
+    inputs = [mixed(x, requires_grad=True) for x in case.inputs()]
     out = case.function(SecretNames, *inputs)
     if case.gradient:
         (out * case.seed(out.shape)).sum().backward()
