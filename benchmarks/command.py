@@ -105,7 +105,8 @@ def _measured(entries: list[catalog.Entry], options: argparse.Namespace) -> list
             lines.append(protocols.start(parties, repeat, quick))
         else:
             lines.append(measure(entry.name, workloads[entry.name], parties, repeat, quick))
-        print(f"mpc bench: {entry.name} ({time.monotonic() - started:.1f} s)", file=sys.stderr, flush=True)
+        said = f": {lines[-1].note}" if entry.group == "mnist" and lines[-1].note else ""  # minutes each: not only at the end
+        print(f"mpc bench: {entry.name} ({time.monotonic() - started:.1f} s){said}", file=sys.stderr, flush=True)
     return lines
 
 
