@@ -29,7 +29,7 @@ class StandardScaler(Estimator):
     its scale) to 2^14, rows * variance below 2^30; larger columns are divided by public powers of two at their owner
     (`scale_by_power_of_two`, or ``scale=True`` of `by_rows` and `by_columns`), whose ``exponents`` are given here and
     undone by `inverse_transform` and `reveal`. Error of `transform`: relative 2^-12, 2^-15, and 2^-15 over the deviation
-    (inputs and means are multiples of 2^-16); of ``mean_`` 2^-15, of ``scale_`` that and relative 2^-12. Rounds: 25 of
+    (inputs and means are multiples of 2^-16); of ``mean_`` 2^-15, of ``scale_`` that and relative 2^-12. Rounds: 27 of
     fit, 3 of transform. Reveals nothing.
     """
 

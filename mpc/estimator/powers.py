@@ -4,24 +4,22 @@ from __future__ import annotations
 import numpy as np
 
 from mpc.ops.value import Value
-from mpc.sharing import Share
 from mpc.tensor import SecretTensor
 
 
 def power_of_two(t: SecretTensor, step: int, low: int, high: int) -> tuple[SecretTensor, SecretTensor]:
     """(c, 1/c) with c = 2^-(k+1) where 2^(step k) <= t < 2^(step (k+1)), low <= k <= high; k = low - 1 below.
 
-    Both secret, c exact; c^step * t < 1. One comparison with all
-    bounds at once, of t as it is before any truncation.
+    Both secret, c exact; c^step * t < 1. One opening, of t as it is before any truncation, and 3 rounds of comparisons with
+    all bounds at once.
     """
     party = t.party
     f = party.frac_bits
     share = t._value.absorbed()
     exponents = np.arange(low, min(high, f - 1, 30 - f, (61 - share.scale) // step) + 1)
-    bounds = np.left_shift(np.uint64(1), np.maximum(step * exponents + share.scale, 0).astype(np.uint64))
     party.note("powers", t._value.number, step, low, high)
-    against = Share(np.asarray(share.words[..., None] - party.protocol.public(bounds)), share.scale)
-    bits = 1 - SecretTensor(Value(party, party.protocol.negative(against)))
+    above = party.protocol.at_least(share, [1 << max(step * int(e) + share.scale, 0) for e in exponents])
+    bits = SecretTensor(Value(party, above.transpose((*range(1, t.ndim + 1), 0))))
     return 2.0**-low - bits @ np.ldexp(1.0, -exponents - 1), 2.0**low + bits @ np.ldexp(1.0, exponents)
 
 

@@ -36,7 +36,7 @@ def inverse(party: Party, a: Share) -> Share:
     Newton-Schulz, V <- V (2 - A V), of A / 2^p with eigenvalues below 1 (its trace is), from V = 15/8. While small
     eigenvalues x of A V grow, the step is 15/8 of that: x -> 15/8 x (2 - x) gains 3.75, not 2, and stays below 2, where
     the iteration would diverge. Eigenvalues of A / 2^p above 2^-17 are inverted to 2 %, those below 2^-19 as if they
-    were about 2^-19: a preconditioner for `System.solve`, in which errors of the inverse vanish. 4 rounds an iteration.
+    were about 2^-19: a preconditioner, whose errors steps on the data take away (`System.gradient`). 4 rounds an iteration.
     """
     size = a.shape[0]
     p = math.ceil(math.log2(size)) if size > 1 else 0

@@ -12,8 +12,8 @@ from mpc.estimator import Regressor, columns, data, power_of_two
 from mpc.linear_model.base import LinearModel
 from mpc.linear_model.inverse import product, shortened
 from mpc.linear_model.ridge import centred
-from mpc.linear_model.system import System, add, exponent, tensor
-from mpc.sharing import Share
+from mpc.linear_model.system import System, exponent, tensor
+from mpc.sharing import Share, add
 from mpc.tensor import SecretTensor, stack
 
 if TYPE_CHECKING:

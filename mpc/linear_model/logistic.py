@@ -21,7 +21,7 @@ class LogisticRegression(LinearModel, Classifier):
     Method: columns are centred and scaled by secret powers of two as for `Ridge`. The curvature is bounded by that of
     1/4 X.T X (two classes) or 1/2 X.T X (Boehning), whose inverse is found once; a step is that inverse times the
     gradient, with Nesterov's momentum (k - 1) / (k + 2): no learning rate, and badly conditioned columns do no harm. X is
-    opened once; an iteration opens coefficients and errors: 10 rounds for two classes, 20 to 25 for more, after about 65.
+    opened once; an iteration opens coefficients and errors: 10 rounds for two classes, 20 to 25 for more, after about 70.
     ``max_iter`` iterations: 50 reach scikit-learn's accuracy for two or three classes, the ten of digits take 100. With
     ``tol`` every tenth one reveals the root mean square of the last change of the scaled coefficients, and fit ends below
     ``tol``; otherwise fit reveals nothing. ``classes``: the values that labels may have or their number; see

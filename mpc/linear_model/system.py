@@ -9,7 +9,7 @@ import numpy as np
 from mpc.estimator import power_of_two
 from mpc.linear_model.inverse import inverse, product, shortened
 from mpc.ops.value import Value
-from mpc.sharing import Share
+from mpc.sharing import Share, add
 from mpc.tensor import SecretTensor, cat, constant
 
 if TYPE_CHECKING:
@@ -90,10 +90,3 @@ class System:
 def tensor(party: Party, share: Share) -> SecretTensor:
     """A share as a tensor."""
     return SecretTensor(Value(party, share))
-
-
-def add(a: Share, b: Share) -> Share:
-    """a + b at the larger scale."""
-    scale = max(a.scale, b.scale)
-    shift = [np.uint64(scale - s.scale) for s in (a, b)]
-    return Share(np.asarray((a.words << shift[0]) + (b.words << shift[1])), scale)
