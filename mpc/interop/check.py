@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from mpc import fixed_point
 from mpc.errors import FixedPointRangeError, MPCError, NotSupported, ShapeError
+from mpc.fixed_point import as_array
 from mpc.interop.architecture import Problem
 from mpc.interop.describe import TORCH, describe
 from mpc.interop.trace import in_mode
@@ -19,7 +20,7 @@ from mpc.report.text import columns
 
 FRAC_BITS: Final = 16
 COARSE: Final = 2.0**-8  # a tensor whose largest weight is below keeps less than 8 significant bits
-VARIANCES: Final = (2.0**-8, 2.0**13)  # the domain of rsqrt
+VARIANCES: Final = (2.0**-8, 2.0**13)  # running ones that keep 8 bits at least, and their inverse roots too
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Check:
     warnings: tuple[str, ...] = ()
     forward: Report | None = None
     training_step: Report | None = None
-    error: float | None = field(default=None)
+    error: float | None = None
 
     @property
     def supported(self) -> bool:
@@ -109,8 +110,8 @@ def check(
     if problems:
         return Check(architecture.name, shapes, tuple(problems), tuple(warnings))
     limit = fixed_point.bound(frac_bits) / 2
-    exact = all(bool(np.all(np.abs(_array(v)) < 2 * limit)) for v in values.values())
-    weights = values if exact else {n: np.nan_to_num(_array(v)).clip(-limit, limit) for n, v in values.items()}
+    exact = all(bool(np.all(np.abs(as_array(v)) < 2 * limit)) for v in values.values())
+    weights = values if exact else {n: np.nan_to_num(as_array(v)).clip(-limit, limit) for n, v in values.items()}
     work = Trial(architecture, weights, inputs, parties, frac_bits)
     try:
         warnings += work.headroom()
@@ -133,7 +134,7 @@ def _inputs(module: Any, example: Any) -> list[Any]:
     several = isinstance(example, list) or (isinstance(example, tuple) and not shape)
     if several:
         return [x for one in example for x in _inputs(module, one)]
-    return [rng.standard_normal(example) if shape else fixed_point.as_array(example)]
+    return [rng.standard_normal(example) if shape else as_array(example)]
 
 
 def _torch_result(module: Any, inputs: Sequence[Any]) -> Any:
@@ -150,18 +151,14 @@ def _torch_result(module: Any, inputs: Sequence[Any]) -> Any:
             out = module(*tensors)
     except Exception as error:  # whatever a user's forward raises
         raise ShapeError(f"torch cannot run {type(module).__name__} on this example: {error}") from error
-    return _array(first(out))
-
-
-def _array(value: Any) -> Any:
-    return fixed_point.as_array(value)
+    return as_array(first(out))
 
 
 def _doubts(values: Mapping[str, Any], frac_bits: int) -> Iterator[str]:
     """What can be said of the weights alone."""
     bound = fixed_point.bound(frac_bits)
     for name, value in values.items():
-        array = np.abs(_array(value).astype(np.float64))
+        array = np.abs(as_array(value).astype(np.float64))
         if not array.size:
             continue
         largest = float(array.max())

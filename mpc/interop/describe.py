@@ -20,7 +20,7 @@ from mpc.interop.architecture import (
     Tensor,
 )
 from mpc.interop.functions import FUNCTIONS, INSTEAD
-from mpc.interop.layers import AS_FUNCTIONS, LAYERS, check_options, instead_of
+from mpc.interop.layers import LAYERS, check_options, instead_of
 from mpc.interop.names import function_of, inplace_position, shown
 from mpc.interop.trace import trace
 
@@ -154,9 +154,6 @@ class _Description:
         part = self.root.get_submodule(node.target)
         kind = type(part).__name__
         args = self._args(node, node.args)
-        if kind in AS_FUNCTIONS and args is not None and not node.kwargs:
-            function, names = AS_FUNCTIONS[kind]
-            return self._bound(node, function, (*node.args, *(getattr(part, name) for name in names)), {})
         if not self._layer(node.target, part) or args is None:
             return None
         if node.kwargs or len(args) != 1:
@@ -202,14 +199,8 @@ class _Description:
         args, position = node.args, inplace_position(node)
         if position is not None:
             args = args[:position] + args[position + 1 :]
-        return self._bound(node, function, args, node.kwargs)
-
-    _call_method = _call_function
-
-    def _bound(self, node: Any, function: str, args: Any, kwargs: Any) -> Step | None:
-        """A call whose arguments the table accepts."""
         args = self._args(node, args)
-        named = {name: self._arg(value, node) for name, value in kwargs.items()}
+        named = {name: self._arg(value, node) for name, value in node.kwargs.items()}
         if args is None:
             return None
         try:
@@ -218,6 +209,8 @@ class _Description:
             self._problem(f"{function}(): {error}", node.name)
             return None
         return Step(node.name, "call", function, tuple(args), named)
+
+    _call_method = _call_function
 
     # --- arguments
     def _args(self, node: Any, args: Any) -> tuple[Arg, ...] | None:

@@ -49,6 +49,7 @@ LAYERS: Final[dict[str, Kind]] = {
     "Embedding": Kind(("num_embeddings", "embedding_dim", "padding_idx"), limits={"max_norm": (None,), "sparse": (False,)}),
     "Flatten": Kind(("start_dim", "end_dim"), public=True),
     "GELU": Kind(limits={"approximate": ("none", "tanh")}),
+    "Hardtanh": Kind(("min_val", "max_val")),
     "Identity": Kind(public=True),
     "LayerNorm": Kind(("normalized_shape", "eps"), {"elementwise_affine": "weight", "bias": "bias"}, weights=True),
     "LeakyReLU": Kind(("negative_slope",)),
@@ -57,18 +58,13 @@ LAYERS: Final[dict[str, Kind]] = {
     "MaxPool1d": Kind((*_POOL, "dilation"), limits={"ceil_mode": (False,), "return_indices": (False,)}),
     "MaxPool2d": Kind((*_POOL, "dilation"), limits={"ceil_mode": (False,), "return_indices": (False,)}),
     "ReLU": Kind(),
+    "ReLU6": Kind(),
+    "SiLU": Kind(),
     "Sigmoid": Kind(),
     "Softmax": Kind(("dim",)),
     "Tanh": Kind(),
+    "Unflatten": Kind(("dim", "unflattened_size"), public=True),
 }  # fmt: skip
-
-#: Layers of torch that are one function here, with the attributes that are its arguments.
-AS_FUNCTIONS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "Hardtanh": ("hardtanh", ("min_val", "max_val")),
-    "ReLU6": ("relu6", ()),
-    "SiLU": ("silu", ()),
-    "Unflatten": ("unflatten", ("dim", "unflattened_size")),
-}
 
 _PER_PIXEL: Final = "use BatchNorm2d or LayerNorm"
 _PIECES: Final = "use ReLU, LeakyReLU or GELU"
@@ -110,7 +106,7 @@ INSTEAD: Final[dict[str, str]] = {
 def instead_of(name: str) -> str:
     """What to use instead of an unsupported layer."""
     found = [hint for start, hint in INSTEAD.items() if name.startswith(start)]
-    return found[0] if found else f"supported are {', '.join(sorted({*LAYERS, *AS_FUNCTIONS}))}"
+    return found[0] if found else f"supported are {', '.join(sorted(LAYERS))}"
 
 
 def layer_class(kind: str) -> type[Module]:

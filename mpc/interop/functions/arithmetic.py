@@ -205,19 +205,34 @@ def amin(input: Any, dim: Any = (), keepdim: bool = False) -> Any:
     return x.amin(-1).reshape(shape)
 
 
-@function("torch.argmax", "Tensor.argmax", keepdim=(False,))
+@function("torch.argmax", "Tensor.argmax")
 def argmax(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    return secret(input).flatten().argmax(0) if dim is None else secret(input).argmax(dim)
+    return _place(secret(input).argmax(dim, keepdim), input, dim, keepdim)
 
 
-@function("torch.sort", "Tensor.sort", stable=(None, False))
+@function("torch.argmin", "Tensor.argmin")
+def argmin(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    return _place(secret(input).argmin(dim, keepdim), input, dim, keepdim)
+
+
+@function("torch.median", "Tensor.median")
+def median(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    return secret(input).median(dim, keepdim)
+
+
+@function("torch.sort", "Tensor.sort")
 def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool | None = None) -> Any:
     return secret(input).sort(dim, descending)
 
 
-@function("torch.topk", "Tensor.topk", largest=(True,))
+@function("torch.topk", "Tensor.topk")
 def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
-    return secret(input).topk(k, dim)
+    return secret(input).topk(k, dim, largest)
+
+
+def _place(found: SecretTensor, input: Any, dim: int | None, keepdim: bool) -> SecretTensor:
+    """The place among all elements keeps every axis in torch, where it was asked to."""
+    return found.reshape((1,) * len(input.shape)) if keepdim and dim is None else found
 
 
 def _joined(x: SecretTensor, dim: Any, keepdim: bool) -> tuple[SecretTensor, tuple[int, ...]]:

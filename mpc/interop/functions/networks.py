@@ -15,12 +15,12 @@ def relu(input: Any) -> Any:
 
 @function("F.relu6")
 def relu6(input: Any) -> Any:
-    return secret(input).clip(0.0, 6.0)
+    return functional.relu6(secret(input))
 
 
 @function("F.hardtanh")
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
-    return secret(input).clip(min_val, max_val)
+    return functional.hardtanh(secret(input), min_val, max_val)
 
 
 @function("F.leaky_relu")
@@ -40,8 +40,7 @@ def tanh(input: Any) -> Any:
 
 @function("F.silu")
 def silu(input: Any) -> Any:
-    x = secret(input)
-    return x * x.sigmoid()
+    return functional.silu(secret(input))
 
 
 @function("F.gelu", approximate=("none", "tanh"))
