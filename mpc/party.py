@@ -267,8 +267,8 @@ class Party:
         """Share what ``owner`` holds (``value`` is ignored elsewhere) as fixed-point words.
 
         No traffic but the shape: the owner's share is the value, the others' are zeros, until it is opened under a mask of
-        the owner's or meets other secrets. Raises
-        FixedPointRangeError at every party when a value is NaN, infinite or out of range.
+        the owner's or meets other secrets. Raises FixedPointRangeError at every party when a value is NaN, infinite or out
+        of range.
         """
         if not isinstance(owner, (int, np.integer)) or not 0 <= owner < self.world_size:
             raise errors.ConfigError(f"got owner {owner!r}; want a rank from 0 to {self.world_size - 1}")

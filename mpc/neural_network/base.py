@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from mpc import nn, optim
 from mpc.autograd import no_grad
-from mpc.data import batches
+from mpc.data import batches, generator
 from mpc.estimator import Estimator, secret
 from mpc.tensor import SecretTensor
 
@@ -178,7 +176,7 @@ def _seeded(party: Party, seed: int | None) -> Iterator[None]:
     """Public choices from ``seed``, without touching the session's own sequence of them."""
     before = party.public_rng
     if seed is not None:
-        party.public_rng = np.random.Generator(np.random.PCG64(seed))
+        party.public_rng = generator.seeded(seed)
     try:
         yield
     finally:

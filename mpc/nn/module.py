@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,9 +32,6 @@ class Parameter(SecretTensor):
 
     def __repr__(self) -> str:
         return f"Parameter(shape={tuple(self.shape)})"
-
-
-Buffer = Union[SecretTensor, int]  # a secret state, or a public count
 
 
 class Module:

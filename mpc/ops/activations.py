@@ -113,19 +113,9 @@ def _softmax(x: Value, axis: int) -> tuple[Value, Value]:
     return out, out
 
 
-def softmax_value(x: Value, axis: int) -> Value:
-    """Softmax without a tape: for losses."""
-    return _softmax(x, axis)[0]
-
-
-def log_softmax_value(x: Value, axis: int) -> Value:
-    """Its logarithm without a tape."""
-    rows, order = _rows(prepared(x), axis)
-    return Value(x.party, _back(softmaxes.log_softmax(x.party.protocol, rows), order, x.shape))
-
-
 def _log_softmax(x: Value, axis: int) -> tuple[Value, Value]:
-    out = log_softmax_value(x, axis)
+    rows, order = _rows(prepared(x), axis)
+    out = Value(x.party, _back(softmaxes.log_softmax(x.party.protocol, rows), order, x.shape))
     return out, out
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from mpc.errors import ConfigError
 from mpc.functions.roots import rsqrt_coarse
 from mpc.masks import Shape
-from mpc.ops.value import Value
-from mpc.optim.optimizer import Optimizer
+from mpc.optim.optimizer import Optimizer, descend
 from mpc.optim.update import Term, combine
 from mpc.sharing import Share
 
@@ -81,10 +80,7 @@ class Adam(Optimizer):
                 state["m"], state["v"] = m, v
                 updates.append(self._update(p, group, state["step"], u))
             for (p, _), update in zip(plan, combine(party, updates), strict=True):
-                share = p._value.settled()
-                if share.scale < party.frac_bits:
-                    share = share.lifted(party.frac_bits)
-                p._value = Value(party, Share(np.asarray(share.words - update.words), party.frac_bits))
+                descend(p, update)
 
     def _moments(self, p: Any, group: dict[str, Any]) -> tuple[list[Term], list[Term]]:
         """The sums that give the new m, and the scaled gradient."""

@@ -7,7 +7,8 @@ from typing import Any
 
 from mpc.autograd import Variable
 from mpc.errors import ConfigError, ShapeError
-from mpc.sharing import Share
+from mpc.ops.value import Value
+from mpc.sharing import Share, sub
 from mpc.tensor import SecretTensor
 
 
@@ -76,3 +77,8 @@ class Optimizer:
 
     def _parameters(self) -> list[Any]:
         return [p for group in self.param_groups for p in group["params"]]
+
+
+def descend(p: SecretTensor, update: Share) -> None:
+    """p -= update, which is at frac_bits. Local."""
+    p._value = Value(p.party, sub(p._value.settled(), update))

@@ -5,11 +5,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from mpc.errors import ConfigError
-from mpc.ops.value import Value
-from mpc.optim.optimizer import Optimizer
+from mpc.optim.optimizer import Optimizer, descend
 from mpc.optim.update import Term, combine
 from mpc.sharing import Share
 
@@ -79,7 +76,4 @@ class SGD(Optimizer):
                     state["u"] = update
                 if nesterov:
                     update = next(results)
-                share = p._value.settled()
-                if share.scale < party.frac_bits:
-                    share = share.lifted(party.frac_bits)
-                p._value = Value(party, Share(np.asarray(share.words - update.words), party.frac_bits))
+                descend(p, update)

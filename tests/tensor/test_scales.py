@@ -8,6 +8,7 @@ import pytest
 
 import mpc
 from mpc.ops.value import integer_factor
+from tests.owners import mixed
 from tests.tensor.recorder import Recorder
 
 
@@ -135,8 +136,7 @@ def test_a_sum_far_larger_than_its_mean() -> None:
 
     def program() -> Any:
         with mpc.session():
-            x = mpc.share(np.full(4000, 300.0), 0)
-            y = mpc.share(np.full(1001, 50.0), 0)
+            x, y = mixed(np.full(4000, 300.0)), mixed(np.full(1001, 50.0))
             means = ((x * 0.5).mean(), (x / 300).square().mean(), (y * (y + 50)).mean(), (y * y).mean() * 4)
             return [float(m.reveal()) for m in means]
 
@@ -152,8 +152,8 @@ def test_what_is_scaled_into_range_stays_there(protocol: str) -> None:
     """A public factor is applied before the product, so that the product of the shares is no larger than the values'."""
 
     def main():
-        with mpc.session() as s:
-            x = mpc.share(np.full((1, 5000), 30000.0) if s.rank == 0 else None, owner=0)
+        with mpc.session():
+            x = mixed(np.full((1, 5000), 30000.0))
             y, z = x / 10000, x / 1000
             out = [(y * y).mean(), (y * y).sum() / 9, (z @ z.T) / 1000, y.square().mean()]
             return [float(np.ravel(v.reveal())[0]) for v in out]

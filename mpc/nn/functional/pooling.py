@@ -21,7 +21,7 @@ from mpc.windows import Window
 
 def _sums(x: Value, window: Window, padding: Padding, factor: float) -> Value:
     words = windows.pad(x.share.words, padding) if any(padding) else x.share.words
-    out = x.of(Share(windows.sums(words, window), x.share.scale)).scaled(factor)
+    out = x.of(Share(windows.sums(words, window), x.share.scale, owner=x.share.owner)).scaled(factor)
     if out.share.scale <= x.party.frac_bits:  # local: the sum may be large, the mean is not
         return Value(x.party, out.absorbed())
     return out

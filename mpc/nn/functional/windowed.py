@@ -23,7 +23,7 @@ def moved(v: Operand, kind: str, arg: Any) -> Any:
 def folded(v: Operand, window: Window, height: int, width: int) -> Operand:
     """Windows added up at their places: local."""
     if isinstance(v, Value):
-        return v.of(Share(windows.fold(v.share.words, window, height, width), v.share.scale))
+        return v.of(Share(windows.fold(v.share.words, window, height, width), v.share.scale, owner=v.share.owner))
     return windows.fold(np.asarray(v), window, height, width)
 
 
