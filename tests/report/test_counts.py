@@ -10,7 +10,7 @@ import pytest
 
 import mpc
 from mpc import nn
-from mpc.report import LAN, WAN, Row, joined, predict
+from mpc.report import LAN, WAN, Books, Row, Scope, joined, predict
 from mpc.transport.frames import HEADER_BYTES
 
 
@@ -72,22 +72,21 @@ def test_the_twin_counts_its_broadcasts_and_no_dealer() -> None:
         assert row.requests == row.offline_bytes == 0 and row.dealer_wait == 0.0
 
 
-def test_every_second_is_counted_once() -> None:
-    def program(s: Any) -> Any:
-        before, started = s.report().seconds, time.perf_counter()
-        with s.scope("outer"):
-            time.sleep(0.03)
-            with s.scope("inner"):
-                time.sleep(0.05)
-        time.sleep(0.02)
-        passed = time.perf_counter() - started
-        report = s.report()
-        assert report.seconds - before == pytest.approx(passed, abs=2e-3)
-        return {row.label: row.seconds for row in report.rows}
-
-    for seconds in run(program):
-        assert 0.03 <= seconds["outer"] < 0.05 <= seconds["outer/inner"]
-        assert seconds["program"] >= 0.02
+def test_every_second_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("mpc.report.books.perf_counter", lambda: now[0])
+    books = Books(2, 0, "additive", 16)
+    now[0] += 1
+    for inside in (4, 32):
+        with Scope(books, "outer", False):
+            now[0] += 2
+            with Scope(books, "inner", False):
+                now[0] += inside
+            now[0] += 8
+    now[0] += 16
+    report = books.report()
+    assert {row.label: row.seconds for row in report.rows} == {"program": 17, "outer": 20, "outer/inner": 36}
+    assert report.seconds == now[0] - 100
 
 
 def test_a_scope_ends_with_its_exception() -> None:
