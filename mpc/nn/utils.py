@@ -9,9 +9,9 @@ import numpy as np
 
 from mpc.autograd import no_grad
 from mpc.errors import ConfigError
+from mpc.ops.combination import combine
 from mpc.ops.elementwise import product
 from mpc.ops.value import LazyValue, Value
-from mpc.optim.update import combine
 from mpc.sharing import Share
 from mpc.tensor import SecretTensor
 

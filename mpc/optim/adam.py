@@ -10,8 +10,8 @@ import numpy as np
 from mpc.errors import ConfigError
 from mpc.functions.roots import rsqrt_coarse
 from mpc.masks import Shape
+from mpc.ops.combination import Term, combine
 from mpc.optim.optimizer import Optimizer, descend
-from mpc.optim.update import Term, combine
 from mpc.sharing import Share
 
 SECOND_BITS = 12  # 1 - beta2 is a multiple of 2^-12

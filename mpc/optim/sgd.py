@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from mpc.errors import ConfigError
+from mpc.ops.combination import Term, combine
 from mpc.optim.optimizer import Optimizer, descend
-from mpc.optim.update import Term, combine
 from mpc.sharing import Share
 
 
@@ -17,7 +17,7 @@ class SGD(Optimizer):
     All hyper-parameters are public. The state is u = lr * buf at frac_bits; a changed lr rescales it, so the sequence
     is torch's. One truncation for all parameters together per step (Nesterov: of two values per parameter), in which
     lr, momentum and the gradient's own 1/n are applied; u and p are rounded to 2^-16 without bias. Range: a step of one
-    parameter stays below 16 (see `mpc.optim.update.combine`).
+    parameter stays below 16 (see `mpc.ops.combination.combine`).
     """
 
     def __init__(

@@ -10,9 +10,9 @@ from mpc.autograd import Op
 from mpc.errors import ConfigError, ShapeError
 from mpc.nn.functional.reduction import without_tape
 from mpc.ops import linalg
+from mpc.ops.combination import combine
 from mpc.ops.elementwise import product
 from mpc.ops.value import Operand, Value, add, from_public, total
-from mpc.optim.update import combine
 from mpc.sharing import Share
 from mpc.tensor import SecretTensor
 

@@ -1,4 +1,4 @@
-"""Linear combinations of shares with public coefficients, truncated together: the arithmetic of an optimiser step."""
+"""Linear combinations of shares with public coefficients, truncated together: optimiser steps, running statistics, clipping."""
 from __future__ import annotations
 
 import math
@@ -14,7 +14,7 @@ from mpc.sharing import Share, common_owner
 if TYPE_CHECKING:
     from mpc.party import Party
 
-MAX_SCALE = 58  # of an update before it is truncated: a step of one parameter below 2^4
+MAX_SCALE = 58  # of a combination before it is truncated: results below 2^4
 
 Term = tuple[float, Share]
 
