@@ -37,21 +37,6 @@ def no_grad() -> Iterator[None]:
         _RECORDING.reset(token)
 
 
-@contextmanager
-def enable_grad() -> Iterator[None]:
-    """Record operations inside, also within `no_grad`."""
-    token = _RECORDING.set(True)
-    try:
-        yield
-    finally:
-        _RECORDING.reset(token)
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations are recorded here."""
-    return _RECORDING.get()
-
-
 class Variable:
     """A value and its place on the tape. `mpc.tensor.SecretTensor` adds the operators; see there."""
 

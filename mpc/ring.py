@@ -68,20 +68,6 @@ truncated_product = _kernels.truncated_product
 tune_allocator = _kernels.tune_allocator
 unpack_bits = _kernels.unpack_bits
 
-PLANES = {  # planes of each bit-sliced tensor (section 6): tables, lookups, opened inputs, monomials, outputs
-    "tables": 233,
-    "lteq": 32,
-    "level1": 7,
-    "tree1": 27,
-    "tree2": 6,
-    "equal1": 16,
-    "equal2": 4,
-    "tree1_monomials": 81,
-    "tree2_monomials": 15,
-    "equal1_monomials": 44,
-    "equal2_monomials": 11,
-}
-
 _GROUP = 64
 _PARALLEL_MACS = 1 << 22  # below about half a millisecond a second thread costs more than it gives
 _threads = 1

@@ -1,6 +1,6 @@
 """Fourier series of the functions of protocols.md, section 7, with their fits' largest errors.
 
-Each is a minimax fit (linear program over the coefficients, on Chebyshev points of the stated interval), so a function
+Each is a minimax fit (a linear program; `mpc.benchmarks.fits` solves it) on the stated interval, so a function
 need not be periodic: only the interval counts, the rest of the period is free. tests/functions/test_fits.py holds the errors.
 """
 from __future__ import annotations

@@ -26,7 +26,7 @@ from mpc.preprocessing.base import (
     TwoPartyTruncation,
     share_words,
 )
-from mpc.protocols.alone import Alone, alone, held
+from mpc.protocols.alone import alone, owned
 from mpc.protocols.base import Protocol, broadcast_shape
 from mpc.protocols.comparison import HALF_RANGE, flat
 from mpc.protocols.exponential import Exponential
@@ -59,8 +59,7 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
         shape = () if words is None else words.shape
         shape, _ = party.from_owner(owner, None if words is None else frames.new(0), shape, op, Kind.INPUT)
         party.note("shape", shape)
-        mine = np.broadcast_to(np.uint64(0), shape) if words is None else words
-        return held(Share(mine, scale), owner, party.rank)
+        return owned(words, shape, scale, owner)
 
     def public(self, words: Words) -> Words:
         return words if self.party.first else np.zeros_like(words)
@@ -155,7 +154,9 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             shape = broadcast_shape(x.shape, y.shape, "product")
             owner = common_owner(x, y)
             if owner is not None:
-                return held(Alone(self.party).mul(x, y), owner, self.party.rank)
+                self.party.note("mul", "alone", owner, shape)
+                words = np.multiply(x.words, y.words) if owner == self.party.rank else None
+                return owned(words, shape, x.scale + y.scale, owner)
             if x.bit is not None and x.shape == shape == y.shape:
                 return self._mul_bit(x, y)
             fresh = self._masked((x, y))
@@ -215,7 +216,12 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             shape, rank = matmul_shape(x.shape, y.shape), self.party.rank
             owner = common_owner(x, y)
             if owner is not None:
-                return held(Alone(self.party).matmul(x, y, then), owner, rank)
+                end = shape if then is None else tuple(then.shape)
+                self.party.note("matmul", "alone", owner, shape, None if then is None else (then.moves, end))
+                words = ring.matmul(x.words, y.words) if owner == rank else None
+                if words is not None and then is not None:
+                    words = then.of(words)
+                return owned(words, end, x.scale + y.scale, owner)
             fresh = self._masked((x, y))
             assert x.opened is not None and y.opened is not None
             op = self.party.next_op()

@@ -15,7 +15,7 @@ from mpc.errors import FixedPointRangeError
 from mpc.fixed_point import Words
 from mpc.masks import Then, matmul_shape
 from mpc.protocols.base import Protocol, broadcast_shape
-from mpc.protocols.clear_functions import ClearFunctions
+from mpc.protocols.clear_functions import ClearFunctions, signed
 from mpc.report import where
 from mpc.sharing import Share
 from mpc.transport import frames
@@ -84,12 +84,12 @@ class Clear(ClearFunctions, Protocol):
             return self._truncated(x, bits)
 
     def _truncated(self, x: Share, bits: int) -> Share:
-        self._check("truncation", _signed(x), x.scale, TRUNCATION_BITS, bits)
-        return Share(np.asarray(_signed(x) >> bits).view(np.uint64), x.scale - bits)
+        self._check("truncation", signed(x), x.scale, TRUNCATION_BITS, bits)
+        return Share(np.asarray(signed(x) >> bits).view(np.uint64), x.scale - bits)
 
     def negative(self, x: Share) -> Share:
         with self.party.scope("compare"):
-            self._check("comparison", _signed(x), x.scale, PRODUCT_BITS)
+            self._check("comparison", signed(x), x.scale, PRODUCT_BITS)
             return Share(np.asarray(x.words >> np.uint64(63)), 0)
 
     def is_zero(self, x: Share) -> Share:
@@ -117,12 +117,8 @@ class Clear(ClearFunctions, Protocol):
             )
 
 
-def _signed(x: Share) -> np.ndarray:
-    return np.asarray(x.words, order="C").view(np.int64)
-
-
 def _real(x: Share) -> np.ndarray:
-    return _signed(x).astype(np.float64)
+    return signed(x).astype(np.float64)
 
 
 def _float(words: Words) -> np.ndarray:

@@ -6,6 +6,7 @@ from math import erf, pi, sqrt
 import numpy as np
 import pytest
 
+from mpc.benchmarks import fits as refit
 from mpc.functions import fits
 
 CDF = np.vectorize(lambda x: 0.5 * (1 + erf(x / sqrt(2))))
@@ -35,3 +36,13 @@ def test_the_largest_error_is_what_the_fit_says(name: str) -> None:
     assert error.max() <= bound
     assert error.max() >= bound / 3  # the bound says what is there, not more
     assert np.abs(fit.at(np.linspace(0, 2.0**fit.period_log2, 10_001))).max() < 2**14  # fits the scale of a series
+
+
+@pytest.mark.parametrize("name", ["RECIPROCAL", "ROOT", "LOG", "ROOT_INVERSE_COARSE"])
+def test_the_coefficients_come_from_the_program_that_says_so(name: str) -> None:
+    pytest.importorskip("scipy", reason="scipy (scikit-learn brings it) solves the linear programs")
+    coefficients, error = refit.solve(refit.FITS[name])
+    kept = getattr(fits, name)
+    have = [kept.constant, *kept.cosines, *kept.sines]
+    np.testing.assert_allclose(have, coefficients, atol=2e-3 * np.abs(coefficients).max())  # the optimum is flat
+    assert error == pytest.approx(TABLE[name.lower().replace("_coarse", ", coarse").replace("_", " ")][3], rel=0.3)
