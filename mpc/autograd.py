@@ -147,6 +147,7 @@ def backward(root: Variable, gradient: Operand | None = None) -> None:
     got: Shape = gradient.shape if isinstance(gradient, Value) else np.shape(gradient)
     if got != shape:
         raise ShapeError(f"backward() with a gradient of shape {got} for a tensor of shape {shape}")
+    root.party.note("backward", root._value.number, structure(gradient))
     pending: dict[int, Operand] = {id(root): gradient}
     with root._value.party.backward_scope() as scope:
         for tensor in _order(root):

@@ -226,6 +226,7 @@ class SecretTensor(Variable):
         """A leaf of the same value; shares never change in place, so they are not copied."""
         if self._node is not None:
             raise NotSupported("copy of a computed tensor; use detach() first")
+        self.party.note("copy", self._value.number)
         out = type(self).__new__(type(self))
         Variable.__init__(out, Value(self.party, self._value.share, self._value.gain), self.requires_grad)
         return out

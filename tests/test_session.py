@@ -1,6 +1,7 @@
 """Sessions: one after the other in the same processes, refusals, what the parties agree on."""
 from __future__ import annotations
 
+import copy
 import os
 import threading
 
@@ -79,9 +80,39 @@ def test_a_session_belongs_to_its_thread_and_ends_with_its_block() -> None:
             x.reveal()
 
 
+def _leaf(x):
+    return x.detach().requires_grad_()
+
+
+def _gradient(s, x, seeds):
+    """The gradient of a product under another seed at each party."""
+    leaf = _leaf(x)
+    (leaf * leaf).backward(seeds[s.rank])
+    return leaf.grad
+
+
+def _root(s, x):
+    leaf, other = _leaf(x), x * 2
+    roots = (leaf * x).sum(), (leaf * other).sum()
+    roots[s.rank].backward()
+    return leaf.grad
+
+
+def _loaded(s, x):
+    models = [mpc.nn.Linear(4, 2) for _ in range(2)]
+    models[0].load_state_dict(models[s.rank].state_dict())
+    return models[0](x.reshape(1, 4))
+
+
 @pytest.mark.parametrize(
     "differ",
     [
+        lambda s, x: _gradient(s, x, [np.ones(4), np.full(4, 2.0)]),
+        lambda s, x: _gradient(s, x, [x, x * 2]),
+        _root,
+        _loaded,
+        lambda s, x: mpc.nn.Parameter([x, x * 2][s.rank]),
+        lambda s, x: copy.copy([x, x * 2][s.rank]),
         lambda s, x: x[0 if s.rank else 3],
         lambda s, x: x - 1 if s.rank else x + x,
         lambda s, x: x * (np.pi if s.rank else np.nextafter(np.pi, 4)),
@@ -93,7 +124,10 @@ def test_a_session_belongs_to_its_thread_and_ends_with_its_block() -> None:
         lambda s, x: x + mpc.constant(np.full(4, float(s.rank))),
         lambda s, x: mpc.cat([x, x * 2]) if s.rank else mpc.cat([x * 2, x]),
     ],
-    ids=["index", "operation", "one ulp", "array", "threshold", "comparison", "transpose", "rows", "constant", "order"],
+    ids=[
+        *("seed", "secret seed", "root", "state", "parameter", "copy"),
+        *("index", "operation", "one ulp", "array", "threshold", "comparison", "transpose", "rows", "constant", "order"),
+    ],
 )
 def test_programs_that_differ_in_public_structure_are_refused_before_anything_is_revealed(differ) -> None:
     def program(s):

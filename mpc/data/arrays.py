@@ -4,6 +4,7 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -93,13 +94,42 @@ def read_npy(path: PathLike) -> Array | dict[str, Array]:
         raise IntegrityError(f"{file} starts with {start.hex()}; want a NumPy file")
     try:
         if packed:
-            with np.load(file, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        return np.array(np.load(file, mmap_mode="r", allow_pickle=False))  # mapped: the header claims no more than is there
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, KeyError) as error:
+            return _archive(file)
+        return _numbers(file, np.load(file, mmap_mode="r", allow_pickle=False))  # mapped: no more than is there
+    except _DAMAGES as error:
         if "allow_pickle" in str(error) or "Python objects" in str(error):
             raise NotSupported(f"{file} holds Python objects, which only unpickling could read; want numbers") from None
         raise IntegrityError(f"{file} is no NumPy file, or is damaged: {error}") from None
+
+
+_DAMAGES: Final = (
+    ValueError, EOFError, OSError, MemoryError, RuntimeError, NotImplementedError, KeyError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+def _numbers(file: Path, array: Array) -> Array:
+    if array.dtype.kind not in "biufUS":
+        raise NotSupported(f"{file} holds an array of dtype {array.dtype}; want numbers (or texts)")
+    return np.array(array)
+
+
+def _archive(file: Path) -> dict[str, Array]:
+    """The arrays of an npz file, none larger than its member says it is."""
+    out: dict[str, Array] = {}
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            if not info.filename.endswith(".npy"):
+                raise NotSupported(f"{file} has a member {info.filename!r}; want arrays (.npy)")
+            with archive.open(info) as stream:
+                version = np.lib.format.read_magic(stream)
+                header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = header(stream)
+            if math.prod(shape) * max(1, dtype.itemsize) > info.file_size:
+                raise IntegrityError(f"{file}: {info.filename} announces {shape} of {dtype}; it has {info.file_size} bytes")
+            with archive.open(info) as stream:
+                out[info.filename.removesuffix(".npy")] = _numbers(file, np.lib.format.read_array(stream, allow_pickle=False))
+    return out
 
 
 def mnist(folder: PathLike) -> tuple[Array, Array, Array, Array]:

@@ -111,6 +111,7 @@ class StandardScaler(Estimator):
         out: dict[str, Floats | None] = {}
         for name, secret in (("mean", self.mean_), ("scale", self.scale_)):
             if secret is not None:
+                secret.party.note("scaler", secret._value.number)
                 got = secret.party.reveal(secret._value.settled(), to, f"{why}StandardScaler.{name}_", depth=2)
                 out[name] = got if got is None or self.exponents is None else np.ldexp(got, np.asarray(self.exponents))
         return out

@@ -11,7 +11,7 @@ from mpc import fixed_point
 from mpc.autograd import no_grad
 from mpc.errors import ConfigError, SessionError, ShapeError
 from mpc.estimator.labels import labels
-from mpc.estimator.powers import quotient
+from mpc.estimator.powers import power_of_two, quotient
 from mpc.tensor import SecretTensor, constant, stack
 
 if TYPE_CHECKING:
@@ -107,9 +107,10 @@ class Regressor(Estimator):
         want = columns(y, x.shape[0])
         with no_grad(), want.party.scope(f"{type(self).__name__}.score"):
             got = self.predict(x).reshape(*want.shape)
-            unexplained = (want - got).square().mean(0)
-            spread = (want - want.mean(0)).square().mean(0)
-            ratio = quotient(unexplained, spread).mean()
+            spread = want - want.mean(0)
+            rows = 2.0 ** -max(0, want.shape[0] - 1).bit_length()  # a power of two leaves the sum its range
+            scale, _ = power_of_two(spread.square().sum(0) * rows, 2, -6, 14)
+            ratio = quotient(((want - got) * scale).square().mean(0), (spread * scale).square().mean(0)).mean()
             return self._reveal(1 - ratio, "score: R^2")
 
 

@@ -49,6 +49,7 @@ def _scale_of_steps(frac_bits: int) -> int:
 
 def _fitting(protocol: Protocol, x: Share, frac_bits: int) -> Share:
     """x at a scale to which a power can be multiplied and that a series can take."""
+    protocol.expect(x, 31 - frac_bits + x.scale)
     excess = x.scale + _scale_of_steps(frac_bits) - 61
     return x if excess <= 0 else protocol.truncate(x, max(excess, x.scale - frac_bits))
 

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -24,11 +24,17 @@ class Parameter(SecretTensor):
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         if isinstance(data, SecretTensor):
+            data.party.note("parameter", data._value.number)
             value = Value(data.party, data._value.settled())
         else:
             here = party.current()
             value = from_public(here, public(data, here.frac_bits))
         super().__init__(value, requires_grad)
+
+    def _in_place(self, other: Any) -> NoReturn:
+        raise NotSupported("a parameter does not change in place; use an optimiser, or load_state_dict with new values")
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = _in_place
 
     def __repr__(self) -> str:
         return f"Parameter(shape={tuple(self.shape)})"
@@ -64,6 +70,8 @@ class Module:
         elif tables and name in self._buffers and isinstance(value, (SecretTensor, int)):
             own = self._buffers
         else:
+            if tables and name in self._parameters and isinstance(value, SecretTensor):
+                raise NotSupported(f"{type(self).__name__}.{name} is a parameter; assign a Parameter, or None to drop it")
             for table in tables:
                 table.pop(name, None)
             object.__setattr__(self, name, value)
@@ -170,6 +178,9 @@ class Module:
     def state_dict(self) -> dict[str, Any]:
         """The present values of parameters and buffers by dotted name: secret tensors, and public counts as integers."""
         state = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+        for t in state.values():  # new values follow, and peers must mean the same by them
+            if not isinstance(t, int):
+                t.party.note("state", t._value.number)
         return {
             name: t if isinstance(t, int) else SecretTensor(Value(t.party, t._value.share, t._value.gain))
             for name, t in state.items()
@@ -248,7 +259,7 @@ class Module:
             parameter.requires_grad = requires_grad
         return self
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients of all parameters."""
         for parameter in self.parameters():
             parameter.grad = None

@@ -235,7 +235,7 @@ def public(value: Any, frac_bits: int) -> Public:
         if array.ndim:
             if array.dtype.kind == "u" and array.size and array.max() >= 1 << 31:
                 fixed_point.encode(array, frac_bits)  # raises, before it would wrap
-            return array.astype(np.int64) if array.dtype.kind in "bu" else array
+            return array.astype(np.int64) if array.dtype.kind in "biu" else array  # narrow ones would wrap
         value = array.item()
     if not abs(value) < fixed_point.bound(frac_bits):
         fixed_point.encode(value, frac_bits)  # raises

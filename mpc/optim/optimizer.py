@@ -42,7 +42,7 @@ class Optimizer:
                 seen.add(id(p))
             self.param_groups.append({**defaults, **group, "params": tensors})
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients."""
         for group in self.param_groups:
             for p in group["params"]:

@@ -41,39 +41,41 @@ class SGD(Optimizer):
     def step(self) -> None:
         """Update every parameter that has a gradient."""
         sums: list[list[Term]] = []
-        plan: list[tuple[Any, dict[str, Any], bool, bool]] = []
+        plan: list[tuple[Any, dict[str, Any], bool, bool, bool]] = []
         for group in self.param_groups:
             lr, mu, nesterov = group["lr"], group["momentum"], group["nesterov"]
             for p in group["params"]:
                 if p.grad is None:
                     continue
                 gradient = p.grad._value
-                terms: list[Term] = [(lr * gradient.gain, gradient.share)]
-                if group["weight_decay"]:
-                    terms.append((lr * group["weight_decay"], p._value.settled()))
                 state = self.state.setdefault(id(p), {})
+                unit = lr or state.get("lr") or 1.0  # at a rate of 0 the momentum goes on in the unit it had
+                terms: list[Term] = [(unit * gradient.gain, gradient.share)]
+                if group["weight_decay"]:
+                    terms.append((unit * group["weight_decay"], p._value.settled()))
                 old: Share | None = state.get("u") if mu else None
                 ratio = 0.0
-                if old is not None and state["lr"]:
-                    ratio = mu * lr / state["lr"]
+                if old is not None:
+                    ratio = mu * unit / state["lr"]
                     sums.append([*terms, (ratio, old)])
                 else:
                     sums.append(terms)
                 if nesterov:  # lr g + mu u_new, with u_new = ratio u + lr g
                     ahead = [((1 + mu) * c, share) for c, share in terms]
                     sums.append([*ahead, (mu * ratio, old)] if old is not None else ahead)
-                state["lr"] = lr
-                plan.append((p, state, bool(mu), nesterov))
+                state["lr"] = unit
+                plan.append((p, state, bool(mu), nesterov, bool(lr)))
         if not plan:
             return
         party = plan[0][0].party
         party.note("step", [(p._value.number, p.grad._value.number) for p, *_ in plan])
         with party.scope(type(self).__name__):
             results = iter(combine(party, sums))
-            for p, state, keeps, nesterov in plan:
+            for p, state, keeps, nesterov, moves in plan:
                 update = next(results)
                 if keeps:
                     state["u"] = update
                 if nesterov:
                     update = next(results)
-                descend(p, update)
+                if moves:
+                    descend(p, update)

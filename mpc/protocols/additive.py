@@ -307,7 +307,7 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
         (dealt,) = party.preprocessing.ask([item])
         planes = ring.planes_words(x.size)
         s = prg.words(party.dealt, op, BIT, planes)
-        words = flat(x.words)
+        words = flat(x.words) + party.zero_share(op, x.size)  # unbiased only for shares that are random
         frame = frames.new(planes)
         ring.truncate2_bits(words, party.rank, s, frame[HEADER_WORDS:])
         got = party.post(Kind.BITS, op, frame, x.shape).wait()

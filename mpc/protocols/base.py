@@ -71,6 +71,9 @@ class Protocol(ABC):
     def open(self, *xs: Share) -> None:
         """Open under fresh masks whatever of ``xs`` is not open yet, in one flush: products then need no opening."""
 
+    def expect(self, x: Share, bits: int) -> None:
+        """A function's domain ends at 2^bits in units of x's scale: the plaintext twin refuses more, nobody else can see it."""
+
     # --- linear with public operands: local
     def add_public(self, x: Share, words: Words) -> Share:
         """x + public words given at x's scale, with broadcasting. Local; keeps the opened form where shapes agree."""

@@ -79,6 +79,9 @@ class Clear(ClearFunctions, Protocol):
             product = ring.matmul(x.words, y.words)
             return Share(product if then is None else np.asarray(then.of(product)), x.scale + y.scale)
 
+    def expect(self, x: Share, bits: int) -> None:
+        self._check("function's argument", signed(x), x.scale, bits)
+
     def truncate(self, x: Share, bits: int, exact: bool = False) -> Share:
         with self.party.scope("truncate"):
             return self._truncated(x, bits)

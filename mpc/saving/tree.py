@@ -88,6 +88,7 @@ def flatten(obj: Any, into: list[Share], at: str = "") -> Node:
     if at.count("[") > MAX_DEPTH:
         raise NotSupported(f"save: more than {MAX_DEPTH} levels at {at[:60]}...; does it contain itself?")
     if isinstance(obj, Variable):
+        obj.party.note("saved", obj._value.number)
         share = obj._value.settled()
         into.append(share)
         return Secret(share.shape, share.scale)

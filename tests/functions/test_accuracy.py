@@ -210,3 +210,22 @@ def test_no_classes_and_no_elements_are_refused() -> None:
             return nothing.softmax(0).shape
 
     assert mpc.local(program, parties=2, threads=True)[0] == (3, 0)
+
+
+def test_narrow_integers_do_not_wrap_and_the_twin_refuses_what_a_root_cannot_take() -> None:
+    def program():
+        with mpc.session():
+            x = mixed(np.full(1, 0.5))
+            small = np.array([-128], np.int8)
+            outs = [x - small, small - x, mpc.where(x > 0, np.array([100], np.int8), small)]
+            return [float(out.reveal(reason="test")[0]) for out in outs]
+
+    assert mpc.local(program, parties=2, threads=True)[0] == [128.5, -128.5, 100.0]
+
+    def beyond():
+        with mpc.session():
+            x = mpc.share(np.full(4, 20_000.0), 0)
+            x.sum().reciprocal()
+
+    with pytest.raises(mpc.FixedPointRangeError, match="function"):
+        mpc.local(beyond, parties=2, threads=True, protocol="clear")

@@ -130,6 +130,20 @@ def test_flatten_and_costs_by_layer() -> None:
     assert labels["Sequential/1:Linear"] == 1 and labels["Sequential/2:ReLU"] == 1
 
 
+def test_a_parameter_is_neither_changed_in_place_nor_lost() -> None:
+    def program() -> None:
+        with mpc.session():
+            layer = nn.Linear(3, 2)
+            parameter = layer.weight
+            with pytest.raises(mpc.NotSupported, match="in place"):
+                parameter -= 1.0
+            with pytest.raises(mpc.NotSupported, match="parameter"):
+                layer.weight = layer.weight.detach() * 2
+            assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+
+    mpc.local(program, parties=2, protocol="clear", threads=True)
+
+
 def test_buffers_are_state_but_no_parameters() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:

@@ -157,6 +157,23 @@ def test_bad_options_are_refused(options: dict[str, Any]) -> None:
         run(program)
 
 
+def test_momentum_outlives_a_rate_of_zero() -> None:
+    def program() -> Any:
+        with mpc.session():
+            p = mpc.share(np.ones(1), 0, requires_grad=True)
+            optimizer = mpc.optim.SGD([p], lr=0.1, momentum=0.9)
+            for rate in (0.1, 0.1, 0.0, 0.1):
+                optimizer.param_groups[0]["lr"] = rate
+                optimizer.zero_grad()
+                (p * 1.0).sum().backward()
+                optimizer.step()
+            return p.reveal()
+
+    # buf: 1, 1.9, 2.71, 3.439; p = 1 - 0.1 (1 + 1.9 + 3.439)
+    for protocol, parties in SETTINGS:
+        np.testing.assert_allclose(run(program, parties, protocol), [0.3661], atol=1e-3)
+
+
 def test_every_group_has_its_own_eps_and_every_scale_steps() -> None:
     def program() -> Any:
         with mpc.session():
