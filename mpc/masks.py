@@ -32,7 +32,7 @@ class Mask(msgspec.Struct, tag="mask", frozen=True, array_like=True):
 
 
 class Moved(msgspec.Struct, tag="moved", frozen=True, array_like=True):
-    """A public linear map of one mask: reshape, transpose, index, broadcast, scale by an integer, pad or unfold."""
+    """A public linear map of one mask: reshape, transpose, index, broadcast, scale by an integer, windows, pairs."""
 
     base: Name
     kind: str

@@ -102,6 +102,7 @@ def read_npy(path: PathLike) -> Array | dict[str, Array]:
         raise IntegrityError(f"{file} is no NumPy file, or is damaged: {error}") from None
 
 
+# what NumPy, zipfile and zlib raise for headers and members that make no sense; all of it means a damaged file here
 _DAMAGES: Final = (
     ValueError, EOFError, OSError, MemoryError, RuntimeError, NotImplementedError, KeyError,
     tokenize.TokenError, zipfile.BadZipFile, zlib.error,

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,12 +95,12 @@ def columns(y: Any, rows: int) -> SecretTensor:
     return out
 
 
-class Regressor(Estimator):
+class Regressor(Estimator, ABC):
     """Estimators of real targets."""
 
+    @abstractmethod
     def predict(self, X: Any) -> SecretTensor:
         """Predictions as a secret tensor."""
-        raise NotImplementedError
 
     def score(self, X: Any, y: Any) -> float:
         """The coefficient of determination R^2 (its mean over targets), error about 1e-3. Reveals this one number."""
@@ -114,14 +115,14 @@ class Regressor(Estimator):
             return self._reveal(1 - ratio, "score: R^2")
 
 
-class Classifier(Estimator):
+class Classifier(Estimator, ABC):
     """Estimators of classes, of two by one column of log-odds, of more by a column of scores each."""
 
     classes_: npt.NDArray[Any]
 
+    @abstractmethod
     def decision_function(self, X: Any) -> SecretTensor:
         """Scores as a secret tensor: (rows,) for two classes, else (rows, classes)."""
-        raise NotImplementedError
 
     def _bits(self, X: Any) -> SecretTensor:
         """The predicted classes: the bit of the second of two, (rows,), or one-hot rows."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +22,7 @@ ACTIVATIONS: Final = {"relu": nn.ReLU, "logistic": nn.Sigmoid, "tanh": nn.Tanh, 
 RATES: Final = {"sgd": 0.1, "adam": 0.005}
 
 
-class Network(Estimator):
+class Network(Estimator, ABC):
     """What the classifier and the regressor share: the network, its training, its weights."""
 
     coefs_: list[SecretTensor]
@@ -86,8 +87,9 @@ class Network(Estimator):
         sizes = self.hidden_layer_sizes
         return (sizes,) if isinstance(sizes, int) else tuple(sizes)
 
+    @abstractmethod
     def _loss(self, out: SecretTensor, target: SecretTensor) -> SecretTensor:
-        raise NotImplementedError
+        """The lazy loss of the network's output."""
 
     def _fit(self, x: SecretTensor, target: SecretTensor) -> Self:
         """Train on x (rows, features), target (rows, outputs)."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,8 +10,8 @@ from mpc.errors import ConfigError
 from mpc.optim.optimizer import Optimizer
 
 
-class LRScheduler:
-    """Sets ``group["lr"]`` of every group to its initial rate times a factor of the step number.
+class LRScheduler(ABC):
+    """Sets ``group["lr"]`` of every group by its initial rate and the step number.
 
     Call ``step()`` after each epoch (or step). ``state_dict`` holds the step number; schedules are closed formulas of it.
     """
@@ -23,13 +24,9 @@ class LRScheduler:
         self.last_epoch = 0
         self._set()
 
-    def factor(self, epoch: int) -> float:
-        """The rate after ``epoch`` steps as a multiple of the initial one."""
-        raise NotImplementedError
-
+    @abstractmethod
     def rate(self, base: float, epoch: int) -> float:
-        """The rate of a group with the initial rate ``base``."""
-        return base * self.factor(epoch)
+        """The rate after ``epoch`` steps of a group with the initial rate ``base``."""
 
     def step(self) -> None:
         """Go on by one."""
@@ -56,7 +53,18 @@ class LRScheduler:
         self._set()
 
 
-class LambdaLR(LRScheduler):
+class FactorLR(LRScheduler):
+    """A schedule whose rates are multiples of the initial one, the same for all groups."""
+
+    @abstractmethod
+    def factor(self, epoch: int) -> float:
+        """The multiple after ``epoch`` steps."""
+
+    def rate(self, base: float, epoch: int) -> float:
+        return base * self.factor(epoch)
+
+
+class LambdaLR(FactorLR):
     """Initial rate times ``lr_lambda(epoch)``, a public function."""
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
@@ -67,7 +75,7 @@ class LambdaLR(LRScheduler):
         return float(self.lr_lambda(epoch))
 
 
-class StepLR(LRScheduler):
+class StepLR(FactorLR):
     """Times ``gamma`` every ``step_size`` epochs."""
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
@@ -80,7 +88,7 @@ class StepLR(LRScheduler):
         return float(self.gamma ** (epoch // self.step_size))
 
 
-class MultiStepLR(LRScheduler):
+class MultiStepLR(FactorLR):
     """Times ``gamma`` at every one of ``milestones``."""
 
     def __init__(self, optimizer: Optimizer, milestones: Sequence[int], gamma: float = 0.1) -> None:
@@ -91,7 +99,7 @@ class MultiStepLR(LRScheduler):
         return float(self.gamma ** sum(epoch >= m for m in self.milestones))
 
 
-class ExponentialLR(LRScheduler):
+class ExponentialLR(FactorLR):
     """Times ``gamma`` every epoch."""
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
@@ -102,7 +110,7 @@ class ExponentialLR(LRScheduler):
         return float(self.gamma**epoch)
 
 
-class LinearLR(LRScheduler):
+class LinearLR(FactorLR):
     """From ``start_factor`` to ``end_factor`` over ``total_iters`` epochs: warming up."""
 
     def __init__(
