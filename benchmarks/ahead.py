@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from mpc.preprocessing.base import AnyCorrelation, Dealt
-from mpc.preprocessing.dealer import DealerClient
+from mpc.preprocessing.client import DealerClient
 
 Request = list[AnyCorrelation]
 _NUMBERS = ("op", "bit_op")  # the fields that hold operation numbers, in correlations and in names of masks

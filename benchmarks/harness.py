@@ -18,7 +18,7 @@ from mpc.benchmarks.catalog import BY_NAME, PEERS, Entry
 from mpc.benchmarks.rows import Line
 from mpc.errors import MPCError
 from mpc.party import Party
-from mpc.preprocessing.dealer import DealerClient
+from mpc.preprocessing.client import DealerClient
 
 
 class Workload(Protocol):

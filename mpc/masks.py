@@ -153,7 +153,7 @@ def evaluate(name: Name, expand: Callable[[Mask], Words], rows: Rows | None = No
         return expand(name)
     if isinstance(name, Moved):
         if rows is not None and name.kind == "index" and isinstance(name.base, Mask):
-            chosen = _whole_rows(name.base, name.arg)
+            chosen = whole_rows(name.base, name.arg)
             found = None if chosen is None else rows(name.base, chosen)
             if found is not None:
                 return found
@@ -161,7 +161,7 @@ def evaluate(name: Name, expand: Callable[[Mask], Words], rows: Rows | None = No
     return np.concatenate([evaluate(part, expand, rows, depth + 1) for part in name.parts], axis=name.axis)
 
 
-def _whole_rows(mask: Mask, packed: list[Any]) -> np.ndarray[Any, np.dtype[np.int64]] | None:
+def whole_rows(mask: Mask, packed: list[Any]) -> np.ndarray[Any, np.dtype[np.int64]] | None:
     """The row numbers, if the index takes whole rows by a list of them."""
     if len(packed) != 1 or packed[0][0] != "int64" or not mask.shape:
         return None

@@ -14,7 +14,7 @@ from mpc.config import LAUNCH_VARIABLE, Launch, threads
 from mpc.errors import ConfigError, SessionError
 from mpc.handshake import agree
 from mpc.party import _CURRENT, Party
-from mpc.preprocessing.dealer import DealerClient
+from mpc.preprocessing.client import DealerClient
 from mpc.protocols.additive import Additive
 from mpc.protocols.clear import Clear
 from mpc.transport.base import Transport

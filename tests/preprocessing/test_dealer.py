@@ -159,7 +159,7 @@ def test_an_answer_that_was_used_is_gone() -> None:
 
 @pytest.mark.parametrize("rows", [[0, 3, 3, -1], [6], list(range(7))])
 def test_a_batch_of_a_large_mask_is_expanded_alone(rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mpc.preprocessing.dealer.CACHE_BYTES", 64)
+    monkeypatch.setattr("mpc.preprocessing.dealing.CACHE_BYTES", 64)
 
     def make(op, x, y):
         batch = Moved(Moved(x, "reshape", (7, 10)), "index", masks.pack_index(np.array(rows)))
