@@ -48,11 +48,15 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Launch(msgspec.Struct, frozen=True):
-    """Where this process stands: its rank (``world_size`` is the dealer) and everybody's address, by rank."""
+    """Where this process stands: its rank (``world_size`` is the dealer) and everybody's address, by rank.
+
+    ``checkpoint``: where checkpointed loops have their files, if anywhere.
+    """
 
     rank: int
     config: SessionConfig
-    addresses: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
+    checkpoint: str | None = None
 
     @property
     def is_dealer(self) -> bool:

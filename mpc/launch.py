@@ -38,21 +38,22 @@ def local(
     frac_bits: int = 16,
     deadline: float = 60.0,
     timeout: float | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> list[Any]:
     """Run ``function(*args)`` as local parties and a dealer, one process each; its results by rank.
 
     The function opens `mpc.session()` itself. It may come from a notebook or a script's ``__main__``. Rank 0 prints as
     usual, the other ranks are silent. ``threads``: threads of this process instead (tests, debugging). ``transport``:
     "ipc" (sockets in a private directory) or "tcp" (127.0.0.1). ``deadline``: seconds that a party waits for another;
-    ``timeout``: seconds for the whole run.
+    ``timeout``: seconds for the whole run. ``checkpoint``: the directory of loops with a checkpoint (`mpc.data.batches`).
 
     Raises the exception of the party that failed first, with its rank and remote traceback; `PartyLost` for one that
     was killed or is still running after ``timeout``; `NotSupported` for results that cannot be pickled.
     """
     config = SessionConfig(world_size=parties, protocol=protocol, frac_bits=frac_bits, deadline=deadline)
     if threads:
-        return _local_threads(function, tuple(args), config, timeout)
-    run = _Run(config, transport)
+        return _local_threads(function, tuple(args), config, timeout, _directory(checkpoint))
+    run = _Run(config, transport, checkpoint=_directory(checkpoint))
     try:
         run.start()
         call = _pickled_call(function, tuple(args))
@@ -76,10 +77,12 @@ def run_script(
     all_output: bool = False,
     report: bool = False,
     page: str | None = None,
+    checkpoint: str | None = None,
 ) -> int:
     """`mpc run`: the script as every party, with its messages on stderr; the exit code (see the module).
 
-    ``report``: print each session's costs and ledger at the end. ``page``: also write them there as HTML.
+    ``report``: print each session's costs and ledger at the end. ``page``: also write them there as HTML. ``checkpoint``:
+    the directory that checkpointed loops save to and go on from.
     """
     try:
         config = SessionConfig(world_size=parties, protocol=protocol, frac_bits=frac_bits, deadline=deadline)
@@ -87,7 +90,7 @@ def run_script(
             raise ConfigError(f"got script {script!r}; want a Python file (there is none at that path)")
         if page is not None and not os.access(os.path.dirname(os.path.abspath(page)), os.W_OK):
             raise ConfigError(f"got report {page!r}; want a file in a directory that exists and can be written")
-        run = _Run(config, transport, all_output)
+        run = _Run(config, transport, all_output, _directory(checkpoint))
         try:
             run.start()
             path = [os.path.dirname(os.path.abspath(script)), *_search_path()[1:]]
@@ -119,13 +122,16 @@ def run_script(
 class _Run:
     """A private directory, the launches of all ranks, and their processes; `close` leaves nothing of them."""
 
-    def __init__(self, config: SessionConfig, transport: str = "ipc", all_output: bool = False) -> None:
+    def __init__(
+        self, config: SessionConfig, transport: str = "ipc", all_output: bool = False, checkpoint: str | None = None
+    ) -> None:
         if transport not in ("ipc", "tcp"):
             raise ConfigError(f"got transport {transport!r}; want 'ipc' or 'tcp'")
         self.config = config
         self.directory = ""
         self.timed_out = False
         self._transport = transport
+        self._checkpoint = checkpoint
         self._supervisor = Supervisor(all_output)
 
     def start(self) -> None:
@@ -140,7 +146,7 @@ class _Run:
         else:
             addresses = tuple(f"tcp://127.0.0.1:{port}" for port in _free_ports(size + 1))
         ranks = range(size + 1 if self.config.needs_dealer else size)
-        self._supervisor.start([Launch(rank, self.config, addresses) for rank in ranks])
+        self._supervisor.start([Launch(rank, self.config, addresses, checkpoint=self._checkpoint) for rank in ranks])
 
     def finish(self, task: Task, timeout: float | None) -> list[Child]:
         """Hand out the task, wait, end everything; the processes as they ended."""
@@ -162,6 +168,16 @@ class _Run:
         finally:
             if self.directory:
                 shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _directory(checkpoint: str | os.PathLike[str] | None) -> str | None:
+    """The same for every party, wherever its program goes. Raises ConfigError for what cannot be a directory."""
+    if checkpoint is None:
+        return None
+    path = os.path.abspath(os.fspath(checkpoint))
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise ConfigError(f"got checkpoint {os.fspath(checkpoint)!r}; want a directory, or a name for a new one (it is a file)")
+    return path
 
 
 def _private_name() -> str:
@@ -217,8 +233,9 @@ def _importable(module: ModuleType) -> bool:
 
 
 def _local_threads(
-    function: Callable[..., Any], args: tuple[Any, ...], config: SessionConfig, timeout: float | None
-) -> list[Any]:
+    function: Callable[..., Any], args: tuple[Any, ...], config: SessionConfig, timeout: float | None,
+    checkpoint: str | None = None,
+) -> list[Any]:  # fmt: skip
     size = config.world_size
     hub = Hub(size)
     stop = threading.Event()
@@ -227,7 +244,7 @@ def _local_threads(
 
     def party(rank: int) -> None:
         try:
-            LAUNCH.set((Launch(rank, config, ()), hub))
+            LAUNCH.set((Launch(rank, config, checkpoint=checkpoint), hub))
             results[rank] = function(*args)
         except BaseException as error:  # handed to the caller below
             echo = isinstance(error, MPCError) and error.echo is not None

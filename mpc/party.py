@@ -60,6 +60,7 @@ def current() -> Party:
 class Party:
     """Rank ``rank`` of ``world_size``. Made by `mpc.session()`; every tensor of the session holds it."""
 
+    checkpoint: str | None = None  # the directory of `mpc run --checkpoint`
     protocol: Protocol
     preprocessing: Source
 

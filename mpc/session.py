@@ -81,6 +81,7 @@ def session() -> Iterator[Party]:
         raise
     party.protocol = PROTOCOL_CLASSES[config.protocol](party)
     party.preprocessing = DealerClient(party)
+    party.checkpoint = launch.checkpoint
     seed = _SEED.get()
     if seed is not None:
         party.manual_seed(seed)

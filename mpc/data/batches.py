@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from mpc.data import generator
 from mpc.errors import ConfigError, ShapeError
+from mpc.saving import loops
 from mpc.tensor import SecretTensor
 
 if TYPE_CHECKING:
@@ -25,8 +26,9 @@ class Batches:
     """
 
     def __init__(
-        self, tensors: tuple[SecretTensor, ...], size: int, epochs: int, shuffle: bool, drop_last: bool, progress: bool
-    ) -> None:
+        self, tensors: tuple[SecretTensor, ...], size: int, epochs: int, shuffle: bool, drop_last: bool, progress: bool,
+        checkpoint: Any = None, checkpoint_every: int | None = None,
+    ) -> None:  # fmt: skip
         if not tensors:
             raise ConfigError("batches: no tensors; want batches(x, y, size=...)")
         rows = {t.shape[0] if t.ndim else None for t in tensors}
@@ -39,7 +41,10 @@ class Batches:
             raise ConfigError(f"batches: size={size} with drop_last=True leaves nothing of {self.rows} rows")
         self.tensors, self.size, self.epochs, self.shuffle = tensors, size, epochs, shuffle
         self.per_epoch = self.rows // size if drop_last else math.ceil(self.rows / size)
+        if checkpoint_every is not None and (checkpoint is None or checkpoint_every < 1):
+            raise ConfigError(f"batches: checkpoint_every={checkpoint_every}; want at least 1, and checkpoint=what to save")
         self.progress = progress
+        self._checkpoint, self._every = checkpoint, checkpoint_every or self.per_epoch
         self.epoch = self.batch = 0
         self._given = 0  # batches of all epochs handed out so far
         self._before: str | None = None  # the public generator before the present epoch's shuffle
@@ -53,7 +58,9 @@ class Batches:
         if not self._resumed:
             self._given, self._before = 0, None
         self._resumed = False
-        if (len(self) - self._given) * self.size >= self.rows:  # every batch's opening together costs at least as much
+        loop = self._begin(party)
+        left = len(self) - self._given
+        if left and left * self.size >= self.rows:  # every batch's opening together costs at least as much
             party.protocol.open(self.tensors[0]._value.settled())
         order: npt.NDArray[np.int64] | None = None
         with _Bar(self, party.rank) as bar:
@@ -66,7 +73,26 @@ class Batches:
                 got = tuple(t[chosen] for t in self.tensors)
                 self._given = number + 1
                 yield got if len(got) > 1 else got[0]
+                if loop is not None and (self._given % self._every == 0 or self._given == len(self)):
+                    loop.save(self)
                 bar.advance()
+
+    def _begin(self, party: Party) -> loops.Loop | None:
+        """With a checkpoint and a directory for it: what is left of the iteration, and the loop to save it in."""
+        if self._checkpoint is None:
+            return None
+        about = {"shapes": [list(t.shape) for t in self.tensors], "size": self.size, "shuffle": self.shuffle}
+        loop = loops.begin(party, self._checkpoint, self._every, about)
+        if loop is None or loop.position is None:
+            return loop
+        self.resume(loop.position)
+        self._resumed = False
+        if self._given > len(self):
+            raise ConfigError(f"{loop.path} stands after batch {self._given} of a longer training; here it has {len(self)}")
+        epoch = f"epoch {self._given // self.per_epoch + 1} of {self.epochs}"
+        loop.tell(f"going on after batch {self._given} of {len(self)} ({epoch})" if self._given < len(self)
+                  else f"finished already ({len(self)} batches)")
+        return loop
 
     def _order(self, party: Party) -> npt.NDArray[np.int64]:
         """The rows of an epoch that starts here, or of the one that a resumed iteration stands in."""
@@ -114,6 +140,8 @@ def batches(
     shuffle: bool = True,
     drop_last: bool = False,
     progress: bool = False,
+    checkpoint: Any = None,
+    checkpoint_every: int | None = None,
 ) -> Batches:
     """Mini-batches of ``size`` rows from tensors with the same first axis, ``epochs`` times over.
 
@@ -121,10 +149,18 @@ def batches(
     session's public generator (`mpc.manual_seed`) - which rows are together is public, their values are not. The last
     batch of an epoch is smaller when ``size`` does not divide the rows; ``drop_last`` leaves it out. The first tensor
     is opened under one mask for the whole training, so that products with it open only the other factor; the rest
-    (targets) are not. `Batches.state` and `Batches.resume` continue an interrupted training. ``progress``: a bar at
-    rank 0; also shown without asking when its standard output is a terminal. Raises ShapeError, ConfigError.
+    (targets) are not. ``progress``: a bar at rank 0; also shown without asking when its standard output is a terminal.
+
+    ``checkpoint``: everything that the loop's body changes - one object or a dict or list of models, optimisers,
+    schedules and what else has ``load_state_dict``, tensors, and lists or dicts that it writes public values to. Under
+    ``mpc run --checkpoint DIR`` it is saved after every ``checkpoint_every`` batches (default: each epoch) and at the
+    end, and the same command goes on from there after a fault; at most that many batches are done again. The position,
+    the shuffle, the public generator and the curves of `Party.log` are saved with it. A loop that is left by ``break``
+    is not finished: it goes on from its last checkpoint. Without --checkpoint nothing is saved or loaded. By hand:
+    `Batches.state` and `Batches.resume`. Rounds: one small one at the start, and those of `mpc.load` and `mpc.save`.
+    Raises ShapeError, ConfigError, and what `mpc.save` and `mpc.load` raise.
     """
-    return Batches(tensors, size, epochs, shuffle, drop_last, progress)
+    return Batches(tensors, size, epochs, shuffle, drop_last, progress, checkpoint, checkpoint_every)
 
 
 class _Bar:

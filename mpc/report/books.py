@@ -134,6 +134,11 @@ class Books:
         self._steps[name] += 1
         self.points.append(Point(name, float(self._steps[name] if step is None else step), number))
 
+    def restore(self, points: list[Point]) -> None:
+        """The curves as they were at a checkpoint; what was drawn since the session's start is among them."""
+        self.points = points
+        self._steps = Counter(point.name for point in points)
+
     def revealed(self, line: LedgerLine, value: Any) -> None:
         """A loss that was revealed to this party is a point of a curve."""
         if math.prod(line.shape) == 1 and "loss" in line.reason.lower():

@@ -126,12 +126,15 @@ def choose(pairs: Pairs, generation: str, mine: int, trouble: Sequence[str]) -> 
     """What to load, from every party's (newest, previous) records; None when nobody has any file.
 
     "newest": the newest files, which must be of one save; where a crash came between two parties' replacements, the
-    last save that all hold. "previous": the last complete save before the newest. ``mine``, ``trouble``: this party's
-    rank and what is wrong with its files, for the message. Raises IntegrityError, ConfigError: the same class at every
-    party.
+    last save that all hold. "previous": the last complete save before the newest. "common": as "newest", but also where
+    a newest file is damaged or gone, the last save that all hold; None where the very first save was interrupted.
+    ``mine``, ``trouble``: this party's rank and what is wrong with its files, for the message. Raises IntegrityError,
+    ConfigError: the same class at every party.
     """
     newest = [pair[0] for pair in pairs]
     if all(r.status == Status.MISSING for pair in pairs for r in pair):
+        return None
+    if generation == "common" and _first_interrupted(pairs):
         return None
     complete = len({(r.save, r.common) for r in newest}) == 1 and all(r.status == Status.FINE for r in newest)
     if generation == "previous":
@@ -148,8 +151,18 @@ def choose(pairs: Pairs, generation: str, mine: int, trouble: Sequence[str]) -> 
     if torn and common is not None:
         chosen = _of(pairs, common)
         return Choice(chosen.generation, "the last save was interrupted and is not complete at every party")
+    lost = [rank for rank, r in enumerate(newest) if r.status in (Status.MISSING, Status.DAMAGED)]
+    if generation == "common" and common is not None and lost and len(lost) == sum(r.status != Status.FINE for r in newest):
+        told = _MEANING[newest[lost[0]].status][0]
+        return _of(pairs, common)._replace(note=f"party {lost[0]} {told} where the last save should be")
     hint = "; an earlier save is complete: load it with generation='previous'" if common is not None else ""
     raise _refusal(pairs, 0, mine, trouble, "the parties' files come from different saves", hint)
+
+
+def _first_interrupted(pairs: Pairs) -> bool:
+    """Some parties have a first save and nothing before it, the others nothing at all."""
+    first = all(r.status == Status.MISSING or (r.status, r.sequence) == (Status.FINE, 1) for r, _ in pairs)
+    return first and all(p.status == Status.MISSING for _, p in pairs) and any(r.status == Status.MISSING for r, _ in pairs)
 
 
 def _of(pairs: Pairs, save: bytes) -> Choice:

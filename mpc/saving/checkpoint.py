@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -23,8 +23,8 @@ from mpc.errors import ConfigError, ProgramMismatch
 from mpc.exchange import publish
 from mpc.fixed_point import Words
 from mpc.party import Party
-from mpc.saving import files, tree
-from mpc.saving.agreement import RECORD_WORDS, Choice, Held, Record, choose, last_common, look, unpack
+from mpc.saving import files, placing, tree
+from mpc.saving.agreement import RECORD_WORDS, Held, Record, choose, last_common, look, unpack
 from mpc.sharing import Share
 from mpc.transport.frames import Kind
 
@@ -50,12 +50,21 @@ def save(obj: Any, path: str | os.PathLike[str]) -> Path:
     """
     party = current_party.current()
     target = path_of(path, party.rank)
+    store(party, obj, target)
+    return target
+
+
+def store(party: Party, obj: Any, target: Path, own: bytes = b"") -> bytes:
+    """`save` to this party's file ``target``; the save's identifier, random and common to all parties.
+
+    ``own``: what this party alone keeps in its file; nobody compares it.
+    """
     with party.scope("save"):
         party.note("save")
         shares: list[Share] = []
         node = tree.flatten(obj, shares)
         words = _fresh(party, shares)
-        held = [look(target, party.rank, party.config), look(files.previous(target), party.rank, party.config)]
+        held = _held(party, target)
         got = publish(party, Kind.SAVED, np.concatenate([
             np.frombuffer(os.urandom(NONCE_BYTES), np.uint64),
             np.frombuffer(_digest(node), np.uint64),
@@ -70,10 +79,10 @@ def save(obj: Any, path: str | os.PathLike[str]) -> Path:
         header = files.Header(
             VERSION, party.world_size, party.rank, party.frac_bits, party.config.protocol,
             prg.combine(*(g[_NONCE].tobytes() for g in got))[: files.ID_BYTES],
-            1 + max(r.sequence for pair in pairs for r in pair), node,
+            1 + max(r.sequence for pair in pairs for r in pair), node, own,
         )  # fmt: skip
         _replace(party, target, files.encode(header, words), _keeps(held, common))
-    return target
+    return header.save
 
 
 def load(
@@ -97,25 +106,44 @@ def load(
     party = current_party.current()
     target = path_of(path, party.rank)
     with party.scope("load"):
-        held = [look(target, party.rank, party.config), look(files.previous(target), party.rank, party.config)]
-        party.note("load", generation, missing_ok, _outline(into))
-        got = publish(party, Kind.SAVED, np.concatenate([h.record.pack() for h in held]))
-        choice = choose([_pair(g) for g in got], generation, party.rank, [h.trouble for h in held])
-        if choice is None:
+        found = fetch(party, target, generation, missing_ok, placing.outline(into))
+        if found is None:
             if missing_ok:
                 return None
             raise ConfigError(f"load: no party has a file there; here there is none at {target}")
-        return _loaded(party, held, choice, into)
+        if found.note:
+            warnings.warn(f"load: {found.note}; loaded save number {found.header.sequence}", RuntimeWarning, stacklevel=2)
+        made = tree.rebuild(found.header.tree, found.words, party)
+        return made if into is None else placing.place(found.header.tree, made, into)
 
 
-def _loaded(party: Party, held: list[Held], choice: Choice, into: Any) -> Any:
+class Found(NamedTuple):
+    """What all parties load; ``note`` says why it is not the newest save."""
+
+    header: files.Header
+    words: Words
+    note: str
+
+
+def fetch(party: Party, target: Path, generation: str, *structure: object) -> Found | None:
+    """What the parties agree to load from their files (see `agreement.choose`); None when nobody has any.
+
+    ``structure``: what else must be alike at all of them.
+    """
+    held = _held(party, target)
+    party.note("load", generation, *structure)
+    got = publish(party, Kind.SAVED, np.concatenate([h.record.pack() for h in held]))
+    choice = choose([_pair(g) for g in got], generation, party.rank, [h.trouble for h in held])
+    if choice is None:
+        return None
     mine = held[choice.generation[party.rank]]
     assert mine.header is not None and mine.words is not None
-    if choice.note:
-        warnings.warn(f"load: {choice.note}; loaded save number {mine.header.sequence}", RuntimeWarning, stacklevel=4)
     party.note("loaded", mine.header.save, mine.header.common())
-    made = tree.rebuild(mine.header.tree, mine.words, party)
-    return made if into is None else tree.place(mine.header.tree, made, into)
+    return Found(mine.header, mine.words, choice.note)
+
+
+def _held(party: Party, target: Path) -> list[Held]:
+    return [look(path, party.rank, party.config) for path in (target, files.previous(target))]
 
 
 def path_of(path: str | os.PathLike[str], rank: int) -> Path:
@@ -180,10 +208,3 @@ def _replace(party: Party, target: Path, data: bytes, keep: bool) -> None:
 
 def _pair(words: Words) -> tuple[Record, Record]:
     return unpack(words[:RECORD_WORDS]), unpack(words[RECORD_WORDS : 2 * RECORD_WORDS])
-
-
-def _outline(into: Any) -> str:
-    """What is to be filled, for the transcript: keys and classes."""
-    if isinstance(into, dict):
-        return "{" + ", ".join(f"{key!r}: {_outline(value)}" for key, value in into.items()) + "}"
-    return type(into).__name__

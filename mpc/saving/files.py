@@ -35,8 +35,8 @@ _PREFIX: Final = 24
 _DIGEST: Final = 32
 
 
-class Header(msgspec.Struct, forbid_unknown_fields=True):
-    """What stands before the words. All of it is public, and all but ``rank`` the same at every party."""
+class Header(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What stands before the words. All but ``rank`` and ``own`` is public, and the same at every party."""
 
     package: str  # release that wrote it; told in messages, not compared
     world_size: int
@@ -46,10 +46,11 @@ class Header(msgspec.Struct, forbid_unknown_fields=True):
     save: bytes  # random, made by all parties together: the shares of one save belong together
     sequence: Annotated[int, msgspec.Meta(ge=0, lt=2**62)]  # saves at this path so far
     tree: Node
+    own: bytes = b""  # what this party alone keeps beside it; nobody else sees or compares it
 
     def common(self) -> bytes:
         """16 bytes that are the same at all parties of one save."""
-        same = msgspec.structs.replace(self, rank=0)
+        same = msgspec.structs.replace(self, rank=0, own=b"")
         return hashlib.blake2b(msgspec.msgpack.encode(same), digest_size=16, person=b"mpc-saved-v1").digest()
 
 

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from mpc.autograd import Variable
-from mpc.errors import ConfigError, NotSupported
+from mpc.errors import NotSupported
 from mpc.fixed_point import Words
 from mpc.masks import Shape
 from mpc.ops.value import Value
@@ -165,61 +165,3 @@ def rebuild(node: Node, words: Words, party: Party) -> Any:
         return part.value
 
     return make(node)
-
-
-def place(node: Node, made: Any, into: Any, at: str = "") -> Any:
-    """What `rebuild` made, with the objects of ``into`` in the place of their state dicts, filled with them.
-
-    ``into`` is an object with ``load_state_dict`` of the class that was saved (any class, where a plain dict was), or a
-    dict that has such objects under keys of the saved one. All or nothing: when one of them refuses, those before it get
-    back what they had. Raises ConfigError where the two do not fit, and what `load_state_dict` raises.
-    """
-    pairs: list[tuple[Any, Any]] = []
-    out = _place(node, made, into, at, pairs)
-    before = []
-    try:
-        for target, state in pairs:
-            before.append((target, target.state_dict()))
-            target.load_state_dict(state)
-    except BaseException:
-        for target, state in before[:-1]:
-            target.load_state_dict(state)
-        raise
-    return out
-
-
-def _place(node: Node, made: Any, into: Any, at: str, pairs: list[tuple[Any, Any]]) -> Any:
-    where = f"load: into{at}"
-    if isinstance(into, dict):
-        if not isinstance(node, Mapping):
-            raise ConfigError(f"{where} is a dict; what was saved there is {describe(node)}")
-        children = dict(node.items)
-        unknown = [key for key in into if key not in children]
-        if unknown:
-            raise ConfigError(f"{where} has {unknown}; what was saved there has {list(children)}")
-        return {
-            key: _place(children[key], value, into[key], f"{at}[{key!r}]", pairs) if key in into else value
-            for key, value in made.items()
-        }
-    if not callable(getattr(into, "load_state_dict", None)):
-        raise ConfigError(
-            f"{where} is a {type(into).__name__}; want models, optimisers or what else has load_state_dict (tensors and "
-            "public values are what load() returns)"
-        )
-    if not isinstance(node, Mapping) and not (isinstance(node, State) and node.kind == type(into).__name__):
-        raise ConfigError(f"{where} is a {type(into).__name__}; what was saved there is {describe(node)}")
-    pairs.append((into, made))
-    return into
-
-
-def describe(node: Node) -> str:
-    """One node in words."""
-    if isinstance(node, State):
-        return f"a {node.kind}"
-    if isinstance(node, Secret):
-        return f"a secret tensor of shape {tuple(node.shape)}"
-    if isinstance(node, Mapping):
-        return f"a dict of {[key for key, _ in node.items]}"
-    if isinstance(node, Sequence):
-        return f"a {'tuple' if node.is_tuple else 'list'} of {len(node.items)}"
-    return "a public value"

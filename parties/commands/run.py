@@ -44,6 +44,10 @@ def run(
         ),
     ] = False,
     page: Annotated[str | None, typer.Option("--report-page", hidden=True)] = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Where loops with a checkpoint save, and go on when the same command runs again."),
+    ] = None,
     all_output: Annotated[bool, typer.Option("--all-output", help="Show every party's output, marked [rank].")] = False,
 ) -> None:
     """Run a script as N parties and a dealer on this machine, one process each.
@@ -56,6 +60,8 @@ def run(
         mpc run -n 2 --report train.py --epochs 20
 
         mpc run -n 2 --report costs.html train.py
+
+        mpc run -n 2 --checkpoint saved train.py
 
     **Exit codes**: 0 done; 1 the script's own error; 2 wrong command line; 3 a party was lost (killed, silent);
     4 the parties ran different programs; 5 bad input (NaN, out of range, wrong shape); 6 wrong setting or
@@ -76,5 +82,6 @@ def run(
         all_output=all_output,
         report=report,
         page=page,
+        checkpoint=checkpoint,
     )
     raise typer.Exit(code)

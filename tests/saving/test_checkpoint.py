@@ -68,8 +68,8 @@ def test_a_file_holds_shares_and_public_state_alone(tmp_path: Path) -> None:
         header, stored = files.decode(data, at(tmp_path, rank))
         assert stored.size == X.size and len(data) - 8 * X.size - 32 - 24 == int.from_bytes(data[16:24], "little")
         assert set(header.__struct_fields__) == {
-            "package", "world_size", "rank", "frac_bits", "protocol", "save", "sequence", "tree"
-        }  # fmt: skip
+            "package", "world_size", "rank", "frac_bits", "protocol", "save", "sequence", "tree", "own"
+        } and header.own == b""  # fmt: skip
         assert not [key for key in keys if key[:16] in data] and opened[:64] not in data
         assert words[:16] not in data, "the file's sharing is a fresh one"
         assert stat.S_IMODE(os.stat(at(tmp_path, rank)).st_mode) == 0o600
