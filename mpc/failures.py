@@ -29,7 +29,7 @@ from mpc import errors
 from mpc.config import SessionConfig
 from mpc.errors import MPCError, NotSupported, PartyLost
 from mpc.pipes import Failure, Result
-from mpc.supervision import Child
+from mpc.supervision.child import Child
 
 EXIT_CODES: Final[tuple[tuple[type[BaseException], int], ...]] = (
     (errors.PartyLost, 3),

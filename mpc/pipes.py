@@ -5,6 +5,7 @@ Pickled functions, results and exceptions travel inside, between a process and i
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Final, TypeVar
 
 import msgspec
@@ -67,11 +68,18 @@ class Plan(msgspec.Struct):
     seats: list[Seat]
 
 
-class Ended(msgspec.Struct):
+class Ended(msgspec.Struct, tag=True):
     """A child of the template process has ended, with this exit code (minus the signal that killed it)."""
 
     rank: int
     code: int
+
+
+class Paused(msgspec.Struct, tag=True):
+    """A child of the template process was stopped (SIGSTOP), or goes on."""
+
+    rank: int
+    paused: bool
 
 
 Message = Result | Failure
@@ -81,6 +89,14 @@ def framed(message: msgspec.Struct) -> bytes:
     """Length and content of one message."""
     data = msgspec.msgpack.encode(message)
     return len(data).to_bytes(8, "little") + data
+
+
+def unframed(data: bytearray) -> Iterator[bytes]:
+    """Take the whole messages off the front of ``data``."""
+    while len(data) >= 8 and len(data) >= (size := 8 + int.from_bytes(data[:8], "little")):
+        content = bytes(memoryview(data)[8:size])
+        del data[:size]
+        yield content
 
 
 def write_frame(fd: int, message: msgspec.Struct) -> None:

@@ -65,6 +65,7 @@ def _outcome(task: Task) -> Message:
             serve(launch)
             return Result(b"")
         sys.path[:] = task.path
+        sys.argv = task.argv
         if task.script is not None:
             return _run_script(task)
         assert task.call is not None
@@ -83,7 +84,6 @@ def _run_script(task: Task) -> Message:
     reports: list[Report] = []
     if task.report:
         FINISHED.set(reports)
-    sys.argv = [task.script, *task.argv]
     try:
         runpy.run_path(task.script, run_name="__main__")
     except SystemExit as error:

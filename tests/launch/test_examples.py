@@ -25,7 +25,7 @@ SAYS = {
 def test_example(path: Path) -> None:
     command = next(line.strip() for line in path.read_text().splitlines() if line.startswith("    "))
     first, *rest = shlex.split(command)
-    start = [sys.executable] if first == "python" else [sys.executable, "-m", "mpc.parties"]
+    start = [sys.executable] if first == "python" else [sys.executable, "-P", "-m", "mpc.parties"]
     done = subprocess.run([*start, *rest], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(SAYS[path.name], done.stdout), done.stdout

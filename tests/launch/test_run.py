@@ -24,7 +24,7 @@ with mpc.session() as s:
 
 
 def mpc_run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mpc.parties", "run", *arguments]
+    command = [sys.executable, "-P", "-m", "mpc.parties", "run", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -128,7 +128,7 @@ def test_interrupted(script, number: signal.Signals, code: int) -> None:  # type
     path = script("s.rank == 0 and print('ready', flush=True); time.sleep(60)")
     for ready in (True, False):
         process = subprocess.Popen(
-            [sys.executable, "-m", "mpc.parties", "run", "-n", "2", path],
+            [sys.executable, "-P", "-m", "mpc.parties", "run", "-n", "2", path],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -148,6 +148,6 @@ def test_interrupted(script, number: signal.Signals, code: int) -> None:  # type
 
 
 def test_help_teaches() -> None:
-    done = subprocess.run([sys.executable, "-m", "mpc.parties", "run", "--help"], capture_output=True, text=True, check=True)
+    done = mpc_run("--help")
     assert "mpc run -n 3 train.py" in done.stdout
     assert "Exit codes" in done.stdout

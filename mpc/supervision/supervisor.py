@@ -1,4 +1,4 @@
-"""The processes of one run on this machine: start them, hear their outcomes, leave none behind.
+"""Starts the processes of a run, hears their outcomes, and ends whatever is left.
 
 One process is started, imports the engine, and forks all parties and the dealer (`mpc.parties.template`). Each of them
 has two inherited pipes. On *control* it receives its `Task` and afterwards nothing: end of file there means that this
@@ -14,66 +14,37 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
-
 from mpc.config import THREADS_VARIABLE, Launch
-from mpc.pipes import READ_BYTES, Ended, Failure, Message, Plan, Seat, Task, framed, write_frame
+from mpc.errors import ConfigError
+from mpc.pipes import READ_BYTES, Ended, Paused, Plan, Seat, Task, framed, write_frame
+from mpc.supervision.child import Child
+from mpc.supervision.readers import Inbox, Relay, Statuses
+from mpc.supervision.signals import Deferred
 
 TICK: Final = 0.5  # seconds between looks at the clock
 LINGER: Final = 2.0  # seconds that a party may take to exit after it reported
 PATIENCE: Final = 1.0  # seconds between SIGTERM and SIGKILL
-STDERR_KEPT: Final = 1 << 16  # bytes of a silent party's stderr kept for its failure
-
-
-@dataclass(eq=False)
-class Child:
-    """A party or the dealer, as seen from here."""
-
-    rank: int
-    name: str
-    control: int
-    stderr: bytearray = field(default_factory=bytearray)
-    message: Message | None = None
-    reported: float | None = None  # when its message came
-    code: int | None = None  # its exit code, once it has ended
-    stopped: bool = False  # by this process
-    failed: float | None = None  # when its failure was noticed
-
-    @property
-    def is_party(self) -> bool:
-        return self.name != "the dealer"
-
-    def signal_name(self) -> str | None:
-        """The signal that ended it, if one did and it was not ours."""
-        if self.code is None or self.code >= 0 or self.stopped:
-            return None
-        try:
-            return signal.Signals(-self.code).name
-        except ValueError:
-            return f"signal {-self.code}"
-
-    def stderr_text(self) -> str:
-        return self.stderr.decode(errors="replace").strip()
 
 
 class Supervisor:
     """Starts one process per launch, waits for all parties, and ends whatever is left."""
 
-    def __init__(self, all_output: bool = False) -> None:
+    def __init__(self, signals: Deferred, all_output: bool = False) -> None:
         self.children: list[Child] = []
         self.timed_out = False
+        self.template_code: int | None = None  # how the template process ended, if it was before its children
+        self._signals = signals
         self._all_output = all_output
         self._selector = selectors.DefaultSelector()
         self._template: subprocess.Popen[bytes] | None = None
         self._control = -1
         self._lost = False
-        self.template_code: int | None = None  # how the template process ended, if it was before its children
 
     def start(self, launches: Sequence[Launch]) -> None:
         """Start them all; `stop` is to follow in every case."""
+        self._selector.register(self._signals.awake, selectors.EVENT_READ)
         ours: list[int] = []  # the children's ends, open here only until the template has them
         try:
             seats = [self._seat(launch, ours) for launch in launches]
@@ -92,14 +63,14 @@ class Supervisor:
         first = launch.rank == 0
         relayed_out = self._all_output or (first and not _is_descriptor(sys.stdout, 1))
         relayed_err = self._all_output or not first or not _is_descriptor(sys.stderr, 2)
-        results = self._reader(_Inbox(child), ours)
+        results = self._reader(Inbox(child), ours)
         stdout = -1
         if relayed_out:
-            stdout = self._reader(_Relay(self, child, "stdout"), ours)
+            stdout = self._reader(Relay(child, "stdout", self._all_output), ours)
         elif not first:
             stdout = os.open(os.devnull, os.O_WRONLY)
             ours.append(stdout)
-        stderr = self._reader(_Relay(self, child, "stderr"), ours) if relayed_err else -1
+        stderr = self._reader(Relay(child, "stderr", self._all_output), ours) if relayed_err else -1
         return Seat(launch, control_read, results, stdout, stderr)
 
     def _reader(self, take: Callable[[bytes], None], ours: list[int]) -> int:
@@ -113,14 +84,17 @@ class Supervisor:
     def _start(self, seats: list[Seat], parties: int, ours: list[int]) -> None:
         control_read, self._control = os.pipe()
         ours.append(control_read)
-        status = self._reader(_Statuses(self), ours)
-        self._template = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mpc.parties", "template", str(control_read), str(status)],
-            stdin=subprocess.DEVNULL,
-            pass_fds=ours,
-            env=_environment(parties),
-            process_group=0,
-        )
+        status = self._reader(Statuses(self._heard), ours)
+        try:
+            self._template = subprocess.Popen(
+                [sys.executable, "-P", "-m", "mpc.parties", "template", str(control_read), str(status)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=ours,
+                env=_environment(parties),
+                process_group=0,
+            )
+        except OSError as error:
+            raise ConfigError(f"the parties' processes could not start: {error}") from error
         try:
             write_frame(self._control, Plan(seats))
         except BrokenPipeError:
@@ -138,15 +112,19 @@ class Supervisor:
             self._selector.register(child.control, selectors.EVENT_WRITE, data)
 
     def wait(self, grace: float, timeout: float | None) -> None:
-        """Return when every party has ended; ``grace`` seconds after the first failure, or after ``timeout``, anyway."""
+        """Return when every party has ended; ``grace`` seconds after the first failure, or after ``timeout``, anyway.
+
+        After a failure nobody waits for processes that are paused. Raises what the handler of a signal raises.
+        """
         end = None if timeout is None else time.monotonic() + timeout
-        while any(c.code is None for c in self.parties) and not self._lost:
+        while (left := [c for c in self.parties if c.code is None]) and not self._lost:
             self._pump(TICK)
+            self._signals.deliver()
             now = time.monotonic()
             failures = [c.failed for c in self.children if c.failed is not None]
-            if failures and now > min(failures) + grace:
+            if failures and (now > min(failures) + grace or all(c.paused for c in left)):
                 return
-            if all(c.code is not None or (c.reported is not None and now > c.reported + LINGER) for c in self.parties):
+            if all(c.reported is not None and now > c.reported + LINGER for c in left):
                 return
             if end is not None and now > end:
                 self.timed_out = True
@@ -155,9 +133,11 @@ class Supervisor:
     def _pump(self, timeout: float) -> None:
         """Move what is ready. A child's outcome and output are read before its end is noted: they come first here."""
         events = self._selector.select(timeout)
-        for key, _ in sorted(events, key=lambda event: isinstance(event[0].data, _Statuses)):
+        for key, _ in sorted(events, key=lambda event: isinstance(event[0].data, Statuses)):
             if isinstance(key.data, memoryview):
                 self._feed(key.fd, key.data)
+            elif key.data is None:
+                os.read(key.fd, READ_BYTES)  # a signal: its handler is called at a safe point
             else:
                 self._drain(key.fd, key.data)
 
@@ -185,22 +165,25 @@ class Supervisor:
                 os.close(fd)
                 return
 
-    def ended(self, rank: int, code: int) -> None:
-        """The template process says that a child is gone; what it wrote before is in the pipes."""
-        child = next(c for c in self.children if c.rank == rank)
-        for key in list(self._selector.get_map().values()):
-            if isinstance(key.data, (_Inbox, _Relay)) and key.data.child is child:
+    def _heard(self, status: Ended | Paused | None) -> None:
+        """What the template process says: a child is gone, paused, or goes on; None when it is gone itself."""
+        if status is None:
+            self._lost = any(c.code is None for c in self.children)  # nobody watches them any more
+            return
+        child = next(c for c in self.children if c.rank == status.rank)
+        if isinstance(status, Paused):
+            child.paused = status.paused
+            return
+        for key in list(self._selector.get_map().values()):  # what it wrote before its end is in the pipes
+            if isinstance(key.data, (Inbox, Relay)) and key.data.child is child:
                 self._drain(key.fd, key.data, 1 << 10)
-        child.code = code
+        child.code = status.code
         if child.message is None and not child.stopped:
             child.failed = child.failed or time.monotonic()
 
-    def lost(self) -> None:
-        """The template process is gone: nobody watches the children any more."""
-        self._lost = any(c.code is None for c in self.children)
-
     def stop(self) -> None:
-        """End what still runs: the control pipes close, SIGTERM, then SIGKILL; every child is reaped."""
+        """End what still runs: the control pipes close, SIGTERM, then SIGKILL (at once where a child is paused); every
+        child is reaped, and so is what the children started."""
         if self._selector.get_map() is None:
             return  # done already
         for child in self.children:
@@ -211,25 +194,23 @@ class Supervisor:
                 os.close(child.control)
                 child.control = -1
         if self._template is not None:
-            if any(c.stopped for c in self.parties):
+            if any(c.stopped and (c.is_party or c.paused) for c in self.children):
                 self._signal(signal.SIGTERM)
             until = time.monotonic() + PATIENCE
             while any(c.code is None for c in self.children) and not self._lost and time.monotonic() < until:
                 self._pump(PATIENCE / 10)
             self._signal(signal.SIGKILL)  # whoever is left
             self._close_control()
-            try:
-                self._template.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self._template.kill()
-                self._template.wait()
+            _end_group(self._template.pid)
+            self._template.wait()
             if self._lost:
                 self.template_code = self._template.returncode
             self._template = None
         self._close_control()
         for key in list(self._selector.get_map().values()):
             self._selector.unregister(key.fd)
-            os.close(key.fd)
+            if key.data is not None:
+                os.close(key.fd)
         self._selector.close()
 
     def _signal(self, number: signal.Signals) -> None:
@@ -244,65 +225,13 @@ class Supervisor:
             self._control = -1
 
 
-class _Inbox:
-    """Collects a child's one message."""
-
-    def __init__(self, child: Child) -> None:
-        self.child = child
-        self._data = bytearray()
-
-    def __call__(self, block: bytes) -> None:
-        self._data += block
-        if len(self._data) >= 8 and len(self._data) == 8 + int.from_bytes(self._data[:8], "little"):
-            child = self.child
-            child.message = msgspec.msgpack.decode(memoryview(self._data)[8:], type=Message)
-            child.reported = time.monotonic()
-            if isinstance(child.message, Failure):
-                child.failed = child.reported
-
-
-class _Relay:
-    """Passes a child's output on, line by line and marked where all output is wanted; keeps the end of its stderr."""
-
-    def __init__(self, supervisor: Supervisor, child: Child, stream: str) -> None:
-        self.child = child
-        self._marked = supervisor._all_output
-        self._shown = self._marked or child.rank == 0
-        self._stream = stream
-        self._line = b""
-
-    def __call__(self, block: bytes) -> None:
-        if self._stream == "stderr":
-            self.child.stderr = (self.child.stderr + block)[-STDERR_KEPT:]
-        if not self._shown:
-            return
-        if self._marked:
-            lines = (self._line + block).split(b"\n")
-            self._line = b"" if not block else lines.pop()
-            label = str(self.child.rank) if self.child.is_party else "dealer"
-            text = "".join(f"[{label}] {line.decode(errors='replace')}\n" for line in lines if block or line)
-        else:
-            text = block.decode(errors="replace")
-        target = sys.stdout if self._stream == "stdout" else sys.stderr
-        target.write(text)
-        target.flush()
-
-
-class _Statuses:
-    """Reads what the template process says of its children."""
-
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-        self._data = bytearray()
-
-    def __call__(self, block: bytes) -> None:
-        self._data += block
-        while len(self._data) >= 8 and len(self._data) >= (size := 8 + int.from_bytes(self._data[:8], "little")):
-            found = msgspec.msgpack.decode(memoryview(self._data)[8:size], type=Ended)
-            self._data = self._data[size:]
-            self._supervisor.ended(found.rank, found.code)
-        if not block:
-            self._supervisor.lost()
+def _end_group(leader: int) -> None:
+    """When the leader of a process group has ended, or does not: end the whole group. The leader is not reaped yet, so
+    the number is still the group's."""
+    until = time.monotonic() + PATIENCE
+    while os.waitid(os.P_PID, leader, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None and time.monotonic() < until:
+        time.sleep(0.002)
+    os.killpg(leader, signal.SIGKILL)
 
 
 def _is_descriptor(stream: object, fd: int) -> bool:
