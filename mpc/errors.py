@@ -23,9 +23,11 @@ from __future__ import annotations
 
 
 class MPCError(Exception):
-    """Root of the engine's exceptions. ``echo``: rank of the party that failed first, when it was another one."""
+    """Root of the engine's exceptions. ``echo``: rank of the party that failed first, when it was another one; ``op``:
+    the operation at which it did."""
 
     echo: int | None = None
+    op: int | None = None
 
 
 class ConfigError(MPCError):
@@ -49,7 +51,9 @@ class NotSupported(MPCError, TypeError):
 
 
 class PartyLost(MPCError):
-    """A peer died, was silent beyond the deadline, or stopped with an error of its own."""
+    """A peer died, was silent beyond the deadline, or stopped with an error of its own. ``peer``: its rank."""
+
+    peer: int | None = None
 
 
 class DealerLost(PartyLost):

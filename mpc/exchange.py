@@ -1,7 +1,11 @@
 """What parties send each other: an exchange under way, and what a frame that was not expected means."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+import os
+import sys
+from types import FrameType
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
@@ -9,12 +13,21 @@ import numpy as np
 from mpc import errors
 from mpc.errors import CorruptFrame, PartyLost
 from mpc.fixed_point import Words
+from mpc.masks import Shape
 from mpc.transport import frames
 from mpc.transport.base import Frame, Transport
 from mpc.transport.frames import HEADER_BYTES, HEADER_WORDS
 
 if TYPE_CHECKING:
     from mpc.party import Party
+
+ABORT_BYTES: Final = 256  # most bytes of an abort's body
+MEMORY_WORDS: Final = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8
+ENGINE: Final = ("mpc", "contextlib", "runpy", "threading", "")  # whose frames are not the program's
+LEAVING: Final = {
+    "SystemExit": "left the session through sys.exit()",
+    "KeyboardInterrupt": "was interrupted",
+}
 
 
 class Pending:
@@ -90,16 +103,80 @@ class FromOwner(Pending):
         return self._others()[0]
 
 
+class Abort(msgspec.Struct, array_like=True):
+    """Why a party stops, for its peers: the error's type, where it was raised first, and whom it missed (-1: nobody)."""
+
+    error: str
+    rank: int
+    op: int
+    lost: int = -1
+
+
+def abort_frame(error: BaseException, rank: int, op: int) -> bytes:
+    """Tells a peer that ``rank`` stops at operation ``op``: by error type and whose it was first, nothing else."""
+    abort = Abort(type(error).__name__, rank, op)
+    if isinstance(error, errors.MPCError) and error.echo is not None:
+        abort.rank, abort.op = error.echo, op if error.op is None else error.op
+    if isinstance(error, PartyLost) and error.peer is not None:
+        abort.lost = error.peer
+    body = msgspec.msgpack.encode(abort)
+    return frames.pack(frames.Kind.ABORT, op, len(body), bytes(16)) + body
+
+
 def echo_of(data: Frame, transport: Transport) -> errors.MPCError:
     """The exception that another party's abort frame stands for here."""
     try:
-        name, rank, op = msgspec.msgpack.decode(data[HEADER_BYTES:], type=tuple[str, int, int])
-    except msgspec.MsgspecError as error:
-        return CorruptFrame(f"an unreadable abort frame: {error}")
-    kind = errors.by_name(name) or PartyLost
-    failure = kind(f"{transport.name(rank)} stopped at operation {op} with {name}; its own output says why")
-    failure.echo = rank
+        if len(data) > HEADER_BYTES + ABORT_BYTES:
+            raise ValueError(f"it has {len(data)} bytes")
+        abort = msgspec.msgpack.decode(data[HEADER_BYTES:], type=Abort)
+        if not (abort.error.isidentifier() and 0 <= abort.rank <= transport.world_size >= abort.lost >= -1):
+            raise ValueError("no error or no rank")
+    except (msgspec.MsgspecError, ValueError) as error:
+        return CorruptFrame(f"an unreadable abort frame: {error}{here()}")
+    who, when = transport.name(abort.rank), f"at operation {abort.op}" if abort.op else "before the session began"
+    kind = errors.by_name(abort.error) or PartyLost
+    if issubclass(kind, PartyLost) and abort.lost >= 0:
+        kind = errors.DealerLost if abort.lost == transport.world_size else PartyLost
+        what = f"{transport.name(abort.lost)} was lost: {who} noticed it {when}"
+        if abort.lost == transport.rank:
+            what = f"{who} stopped {when}: it heard nothing from this process"
+    elif abort.error in LEAVING:
+        what = f"{who} {LEAVING[abort.error]} {when}; every party must stay to the end of the session"
+    else:
+        what = f"{who} stopped {when} with {abort.error}; its own output says why"
+    failure = kind(what + here())
+    failure.echo, failure.op = abort.rank, abort.op
+    if isinstance(failure, PartyLost):
+        failure.peer = abort.rank if abort.lost < 0 else abort.lost
     return failure
+
+
+def call_site() -> str:
+    """File and line of the program's statement that is running; empty where no program is (the dealer)."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__package__") or frame.f_globals.get("__name__", "")
+        if module.partition(".")[0] not in ENGINE:
+            return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def here() -> str:
+    """ " (here at train.py:12)", for messages."""
+    site = call_site()
+    return f" (here at {site})" if site else ""
+
+
+def checked_shape(shape: Shape, who: str) -> Shape:
+    """A shape that another party announced. Raises ShapeError for more elements than this machine's memory holds."""
+    words = math.prod(max(n, 1) for n in shape)
+    if words > MEMORY_WORDS:
+        raise errors.ShapeError(
+            f"{who} announces an array of shape {shape}, {8 * words:.3g} bytes; the memory here is "
+            f"{8 * MEMORY_WORDS:.3g} bytes: share it in parts{here()}"
+        )
+    return shape
 
 
 def describe(header: frames.Header) -> str:

@@ -6,23 +6,23 @@ it writes the ledger.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import sys
 import threading
 import warnings
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import msgspec
 import numpy as np
 
 from mpc import errors, fixed_point, prg
 from mpc.config import SessionConfig
-from mpc.errors import PartyLost, ProgramMismatch, SessionError
-from mpc.exchange import FromOwner, Pending, describe, echo_of
+from mpc.errors import CorruptFrame, PartyLost, ProgramMismatch, SessionError
+from mpc.exchange import FromOwner, Pending, abort_frame, call_site, checked_shape, describe, echo_of
 from mpc.fixed_point import Floats, Words
 from mpc.handshake import Agreement
 from mpc.masks import Mask, Shape
@@ -83,7 +83,7 @@ class Party:
         self._revealing = 0
         self._pid = os.getpid()
         self._thread = threading.get_ident()
-        self._failed = False
+        self._gone: set[int] = set()  # peers whose connection ended
         self.closed = False
         shared = agreement.secrets
         self._zeros = {p: prg.derive(shared[p], "zero") for p in self.peers}
@@ -185,9 +185,9 @@ class Party:
             if peer != self.world_size:
                 self.books.account.row.bytes_sent += len(frame) if isinstance(frame, bytes) else frame.nbytes
         except PartyLost:
-            while True:
-                data = self.transport.recv(peer, 0)  # raises PartyLost once nothing is left to read
-                if frames.unpack(data).kind == Kind.ABORT:
+            while True:  # until nothing is left to read
+                data = self.hear(peer, 0, patience=0)
+                if self.header_of(data, peer).kind == Kind.ABORT:
                     raise echo_of(data, self.transport) from None
 
     def _count(self, rounds: int, nbytes: int, receivers: int) -> None:
@@ -202,37 +202,56 @@ class Party:
         row.dealer_wait += seconds
         self.total.offline_bytes += nbytes - HEADER_BYTES
 
+    def hear(self, peer: int, size: int = 0, patience: float = 1.0) -> Frame:
+        """The next frame of ``peer``, within ``patience`` deadlines. Raises PartyLost, which says where this party waits."""
+        started = perf_counter()
+        try:
+            return self.transport.recv(peer, self.config.deadline * patience, size)
+        except PartyLost as error:
+            if perf_counter() - started < self.config.deadline * patience:
+                self._gone.add(peer)
+            lost = type(error)(f"{error} ({self._place()})")
+            lost.peer = peer
+            raise lost from None
+
     def receive(self, peer: int, want: bytes, size: int) -> Frame:
         """The next frame of ``peer``, whose header must equal ``want`` and whose length ``size`` bytes."""
         started = perf_counter()
-        try:
-            data = self.transport.recv(peer, self.config.deadline, size)
-        except PartyLost as error:
-            raise type(error)(f"{error} (party {self.rank} waits at operation {self._op}, {self._where()})") from None
+        data = self.hear(peer, size)
         self.books.account.row.peer_wait += perf_counter() - started
         if data[:HEADER_BYTES] != want or len(data) != size:
             self.refuse(peer, data, frames.unpack_header(want))
         return data
 
-    def refuse(self, peer: int, data: Frame, want: frames.Header) -> None:
+    def refuse(self, peer: int, data: Frame, want: frames.Header) -> NoReturn:
         """Raise what a frame with an unexpected header means."""
-        got = frames.unpack(data)
+        got = self.header_of(data, peer)
         if got.kind == Kind.ABORT:
             raise echo_of(data, self.transport)
-        where = f"party {self.rank} at operation {want.op} ({self._where()})"
         same = (got.kind, got.op, got.shape, got.nbytes) == (want.kind, want.op, want.shape, want.nbytes)
-        details = (
-            "the operations before it differ"
-            if same
-            else f"it sent {describe(got)}, here the program is at {describe(want)}"
-        )
+        if same:
+            details = "the operations before it differ"
+        elif got.kind == Kind.CLOSE:
+            details = f"it has left its session, here the program is at {describe(want)}"
+        else:
+            details = f"it sent {describe(got)}, here the program is at {describe(want)}"
         raise ProgramMismatch(
-            f"{self.transport.name(peer)} does not run the same program as {where}: {details}. "
+            f"{self.transport.name(peer)} does not run the same program as {self._place(want.op)}; {details}. "
             "Every party must run the same operations in the same order, on public values alone"
         )
 
-    def _where(self) -> str:
-        return where(self.books.account.row)
+    def header_of(self, data: Frame, peer: int) -> frames.Header:
+        """The header of a frame of ``peer``. Raises CorruptFrame, which says where this party is."""
+        try:
+            return frames.unpack(data)
+        except CorruptFrame as error:
+            raise CorruptFrame(f"{self.transport.name(peer)} sent what is no message: {error} ({self._place()})") from None
+
+    def _place(self, op: int | None = None) -> str:
+        """Where this party is, for messages: operation, what it is part of, and the program's line."""
+        part = where(self.books.account.row).replace("operation ", "")
+        inside = ", ".join(p for p in (part, call_site()) if p)
+        return f"party {self.rank} at operation {self._op if op is None else op}: {inside}"
 
     def sync(self, kind: Kind, *structure: object) -> None:
         """A header-only exchange: returns when every party is at the same point of the same program."""
@@ -243,8 +262,11 @@ class Party:
         """Wait for every party."""
         self.sync(Kind.BARRIER)
 
-    def from_owner(self, owner: int, frame: Words | None, shape: Shape, op: int, kind: Kind) -> tuple[Shape, Words]:
-        """One frame from its owner to all others; its shape is news to them. Returns (shape, payload)."""
+    def from_owner(
+        self, owner: int, frame: Words | None, shape: Shape, op: int, kind: Kind, words: Callable[[Shape], int] = math.prod
+    ) -> tuple[Shape, Words]:
+        """One frame from its owner to all others; its shape is news to them, and ``words`` says how many payload words go
+        with it. Returns (shape, payload)."""
         self._count(1, 0, 0)
         if self.rank == owner:
             assert frame is not None
@@ -253,14 +275,15 @@ class Party:
                 self.send(peer, frame)
             return shape, frame[HEADER_WORDS:]
         started = perf_counter()
-        try:
-            data = self.transport.recv(owner, self.config.deadline)
-        except PartyLost as error:
-            raise type(error)(f"{error} (party {self.rank} waits for its input, operation {op})") from None
+        data = self.hear(owner)
         self.books.account.row.peer_wait += perf_counter() - started
-        got = frames.unpack(data)
+        got = self.header_of(data, owner)
         if (got.kind, got.op, got.transcript) != (kind, op, self._transcript.digest()):
             self.refuse(owner, data, frames.Header(kind, op, got.nbytes, self._transcript.digest(), got.shape, 0))
+        who = f"{self.transport.name(owner)}, the owner of operation {op},"
+        want = 8 * words(checked_shape(got.shape, who))
+        if got.nbytes != want:
+            raise CorruptFrame(f"{who} sent {got.nbytes} bytes for shape {got.shape}; want {want} ({self._place()})")
         return got.shape, frames.payload(data)
 
     # --- inputs and reveals
@@ -360,11 +383,9 @@ class Party:
         """Tell every peer that this party stops, by error type, rank and operation only."""
         if self.closed:
             return
-        origin = error.echo if isinstance(error, errors.MPCError) else None
-        body = msgspec.msgpack.encode((type(error).__name__, self.rank if origin is None else origin, self._op))
-        frame = frames.pack(Kind.ABORT, self._op, len(body), bytes(16)) + body
+        frame = abort_frame(error, self.rank, self._op)
         last = self.world_size + 1 if self.config.needs_dealer else self.world_size
-        for peer in (p for p in range(last) if p != self.rank):
+        for peer in (p for p in range(last) if p != self.rank and p not in self._gone):
             try:
                 self.transport.send(peer, frame)
             except PartyLost:

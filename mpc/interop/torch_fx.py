@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ def exchange(here: Party, architecture: Architecture | None, owner: int) -> Arch
         data = architecture.encode()
         frame, size = frames.new(-(-len(data) // 8)), (len(data),)
         frame[HEADER_WORDS:] = np.frombuffer(data.ljust(8 * (frame.size - HEADER_WORDS), b"\0"), np.uint64)
-    shape, words = here.from_owner(owner, frame, size, op, Kind.BROADCAST)
+    shape, words = here.from_owner(owner, frame, size, op, Kind.BROADCAST, lambda size: -(-math.prod(size) // 8))
     data = words.tobytes()
     here.note("architecture", shape, hashlib.blake2b(data, digest_size=16).hexdigest())
     if len(shape) != 1 or not 0 <= len(data) - shape[0] < 8:

@@ -97,9 +97,9 @@ class DealerClient(Client):
     def _receive(self, op: int, number: int, words: int) -> Words:
         party = self.party
         started = perf_counter()
-        data = party.transport.recv(party.world_size, party.config.deadline * PATIENCE, words * 8)
+        data = party.hear(party.world_size, words * 8, PATIENCE)
         waited = perf_counter() - started
-        got = frames.unpack(data)
+        got = party.header_of(data, party.world_size)
         if got.kind == Kind.ABORT:
             raise echo_of(data, party.transport)
         if (got.kind, got.op, got.flags, got.nbytes) != (Kind.CORRECTION, op, number, words * 8):

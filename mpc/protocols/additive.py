@@ -57,7 +57,7 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
         """The owner keeps the value, the others hold zeros. Sends the shape only."""
         party = self.party
         shape = () if words is None else words.shape
-        shape, _ = party.from_owner(owner, None if words is None else frames.new(0), shape, op, Kind.INPUT)
+        shape, _ = party.from_owner(owner, None if words is None else frames.new(0), shape, op, Kind.INPUT, lambda shape: 0)
         party.note("shape", shape)
         return owned(words, shape, scale, owner)
 
