@@ -97,7 +97,7 @@ def deal_tables(words_in r not None, keys_minus, op, tensor, words_out out233 no
         table.deal_tables(n, at_in(r), minus, at_out(out233))
 
 
-KIND_NAMES = ("tree1", "tree2", "equal1", "equal2")
+KIND_NAMES = ("tree1", "tree2", "equal1", "equal2", "tree8", "equal8")
 
 
 def deal_monomials(kind, Py_ssize_t n, keys_all, op_m, tensor_m, keys_minus, op_mono, tensor_mono,

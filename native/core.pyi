@@ -136,7 +136,7 @@ def equal2_merge(
 ) -> None: ...
 def deal_tables(r: Words, keys_minus: bytes, op: int, tensor: int, out233: Words) -> None: ...
 def deal_monomials(
-    kind: Literal["tree1", "tree2", "equal1", "equal2"],
+    kind: Literal["tree1", "tree2", "equal1", "equal2", "tree8", "equal8"],
     n: int,
     keys_all: bytes,
     op_m: int,
@@ -146,6 +146,45 @@ def deal_monomials(
     tensor_mono: int,
     out: Words,
 ) -> None: ...
+def compare_lookup8(
+    d: Words,
+    key: bytes | None,
+    op: int,
+    tensor: int,
+    corr: Words | None,
+    first: bool,
+    lteq: Words,
+    top: Words,
+) -> None: ...
+def tree8_mask(lteq: Words, key: bytes, op: int, tensor: int, out14: Words) -> None: ...
+def tree8_merge(
+    lteq: Words,
+    e14: Words,
+    key_m: bytes,
+    op_m: int,
+    tensor_m: int,
+    key_mono: bytes | None,
+    op_mono: int,
+    tensor_mono: int,
+    corr_mono: Words | None,
+    first: bool,
+    top: Words,
+    msb: Words,
+) -> None: ...
+def equal8_mask(lteq: Words, key: bytes, op: int, tensor: int, out8: Words) -> None: ...
+def equal8_merge(
+    e8: Words,
+    key_m: bytes,
+    op_m: int,
+    tensor_m: int,
+    key_mono: bytes | None,
+    op_mono: int,
+    tensor_mono: int,
+    corr_mono: Words | None,
+    first: bool,
+    out1: Words,
+) -> None: ...
+def deal_tables8(r: Words, keys_minus: bytes, op: int, tensor: int, out: Words) -> None: ...
 def harmonics(r: Words, period_bits: int, orders: int, scale: int, out: Words) -> None: ...
 def fourier_series(
     d: Words, period_bits: int, cosines: Doubles, sines: Doubles, dealt: Words, out: Words

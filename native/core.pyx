@@ -20,6 +20,7 @@ include "ring.pxi"
 include "streams.pxi"
 include "planes.pxi"
 include "compare.pxi"
+include "bytewise.pxi"
 include "harmonics.pxi"
 
 

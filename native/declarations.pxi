@@ -22,7 +22,7 @@ cdef extern from "csrc/kernels.h" nogil:
         const u64 *at
         ptrdiff_t row, column
     ctypedef enum tree_kind:
-        TREE1, TREE2, EQUAL1, EQUAL2
+        TREE1, TREE2, EQUAL1, EQUAL2, TREE8, EQUAL8
     ctypedef struct kernels:
         const char *name
         int (*usable)() noexcept nogil
@@ -50,6 +50,8 @@ cdef extern from "csrc/kernels.h" nogil:
         void (*merge)(tree_kind, size_t, const u64 *, const u64 *, source, source, int, const u64 *, u64 *) noexcept nogil
         void (*deal_tables)(size_t, const u64 *, source, u64 *) noexcept nogil
         void (*deal_monomials)(tree_kind, size_t, source, source, u64 *) noexcept nogil
+        void (*lookup8)(size_t, const u64 *, source, int, u64 *, u64 *) noexcept nogil
+        void (*deal_tables8)(size_t, const u64 *, source, u64 *) noexcept nogil
         void (*harmonics)(size_t, const u64 *, int, int, double, u64 *) noexcept nogil
         void (*fourier_series)(size_t, const u64 *, int, int, const double *, const double *, const u64 *,
                                u64 *) noexcept nogil
@@ -58,9 +60,9 @@ cdef extern from "csrc/kernels.h" nogil:
     const kernels *kernels_pick(const char *name)
 
 cdef extern from "csrc/trees.h" nogil:
-    enum: TH_PLANES, LTEQ_PLANES, LEVEL1_PLANES
+    enum: TH_PLANES, LTEQ_PLANES, LEVEL1_PLANES, TABLE8_WORDS, LTEQ8_PLANES
     ctypedef struct level:
         int planes_in, inputs, monomials, planes_out
-    const level LEVELS[4]
+    const level LEVELS[6]
 
 cdef const kernels *table = NULL

@@ -40,12 +40,20 @@ int aesni_usable(void) { return __builtin_cpu_supports("aes") && __builtin_cpu_s
 
 enum { LANES = 8 }; /* blocks in flight: latency 4 at one round per cycle, and room for the counters */
 
-INLINE void eight_blocks(const __m128i *keys, uint64_t upper, uint64_t block, __m128i x[LANES]) {
-    for (int i = 0; i < LANES; i++)
-        x[i] = _mm_xor_si128(_mm_set_epi64x((long long)__builtin_bswap64(block + i), (long long)upper), keys[0]);
+INLINE __m128i counter(uint64_t upper, uint64_t block) {
+    return _mm_set_epi64x((long long)__builtin_bswap64(block), (long long)upper);
+}
+
+INLINE void encrypt(const __m128i *keys, __m128i x[LANES]) {
+    for (int i = 0; i < LANES; i++) x[i] = _mm_xor_si128(x[i], keys[0]);
     for (int round = 1; round < 10; round++)
         for (int i = 0; i < LANES; i++) x[i] = _mm_aesenc_si128(x[i], keys[round]);
     for (int i = 0; i < LANES; i++) x[i] = _mm_aesenclast_si128(x[i], keys[10]);
+}
+
+INLINE void eight_blocks(const __m128i *keys, uint64_t upper, uint64_t block, __m128i x[LANES]) {
+    for (int i = 0; i < LANES; i++) x[i] = counter(upper, block + i);
+    encrypt(keys, x);
 }
 
 INLINE void run(const uint8_t *key, uint64_t name, uint64_t block, size_t words, uint64_t *out, stream_mode mode) {
@@ -77,6 +85,22 @@ TARGET void ctr_aesni(const uint8_t *key, uint64_t name, uint64_t block, size_t 
     case SUB: run(key, name, block, words, out, SUB); break;
     case XOR: run(key, name, block, words, out, XOR); break;
     default: run(key, name, block, words, out, SET);
+    }
+}
+
+TARGET void pick_aesni(const uint8_t *key, uint64_t name, const uint64_t *block, size_t count, uint64_t *low,
+                       uint64_t *high) {
+    __m128i keys[11], x[LANES];
+    for (int round = 0; round < 11; round++) keys[round] = _mm_loadu_si128((const __m128i *)key + round);
+    uint64_t upper = __builtin_bswap64(name);
+    for (size_t at = 0; at < count; at += LANES) {
+        size_t size = count - at < LANES ? count - at : LANES;
+        for (size_t i = 0; i < LANES; i++) x[i] = counter(upper, i < size ? block[at + i] : 0);
+        encrypt(keys, x);
+        for (size_t i = 0; i < size; i++) {
+            low[at + i] ^= (uint64_t)_mm_cvtsi128_si64(x[i]);
+            high[at + i] ^= (uint64_t)_mm_extract_epi64(x[i], 1);
+        }
     }
 }
 #else

@@ -12,6 +12,12 @@ typedef enum { SET, ADD, SUB, XOR, XOR_SET } stream_mode;
 typedef void (*ctr_function)(const uint8_t *key, uint64_t name, uint64_t block, size_t words, uint64_t *out,
                              stream_mode mode);
 
+/* low[i], high[i] ^= the two words of block number block[i]: any blocks in any order; their numbers are public. */
+typedef void (*pick_function)(const uint8_t *key, uint64_t name, const uint64_t *block, size_t count, uint64_t *low,
+                              uint64_t *high);
+
+void pick_portable(const uint8_t *key, uint64_t name, const uint64_t *block, size_t count, uint64_t *low, uint64_t *high);
+void pick_aesni(const uint8_t *key, uint64_t name, const uint64_t *block, size_t count, uint64_t *low, uint64_t *high);
 void ctr_portable(const uint8_t *key, uint64_t name, uint64_t block, size_t words, uint64_t *out, stream_mode mode);
 void ctr_aesni(const uint8_t *key, uint64_t name, uint64_t block, size_t words, uint64_t *out, stream_mode mode);
 int aesni_usable(void);

@@ -103,11 +103,11 @@ static void slice_keys(const uint8_t *key, vec keys[11][8]) {
     }
 }
 
-static void counters_to_stream(vec keys[11][8], uint64_t name, uint64_t block, uint64_t out[2 * BLOCKS]) {
+static void counters_to_stream(vec keys[11][8], uint64_t name, const uint64_t block[BLOCKS], uint64_t out[2 * BLOCKS]) {
     vec x[8];
     uint64_t lanes[8][WORDS]; /* word i of lane q: half i % 2 of block 4 q + i / 2 */
     for (int q = 0; q < WORDS; q++)
-        for (int i = 0; i < 8; i++) lanes[i][q] = __builtin_bswap64(i & 1 ? block + 4 * q + i / 2 : name);
+        for (int i = 0; i < 8; i++) lanes[i][q] = __builtin_bswap64(i & 1 ? block[4 * q + i / 2] : name);
     memcpy(x, lanes, sizeof x);
     slice(x);
     EACH x[b] ^= keys[0][b];
@@ -129,8 +129,23 @@ void ctr_portable(const uint8_t *key, uint64_t name, uint64_t block, size_t word
     slice_keys(key, keys);
     for (size_t at = 0; at < words; at += 2 * BLOCKS, block += BLOCKS) {
         size_t size = words - at < 2 * BLOCKS ? words - at : 2 * BLOCKS;
-        counters_to_stream(keys, name, block, stream);
+        uint64_t next[BLOCKS];
+        for (int i = 0; i < BLOCKS; i++) next[i] = block + i;
+        counters_to_stream(keys, name, next, stream);
         for (size_t i = 0; i < size; i++) out[at + i] = stream_combine(out[at + i], stream[i], mode);
+    }
+}
+
+void pick_portable(const uint8_t *key, uint64_t name, const uint64_t *block, size_t count, uint64_t *low,
+                   uint64_t *high) {
+    vec keys[11][8];
+    uint64_t stream[2 * BLOCKS], next[BLOCKS] = {0};
+    slice_keys(key, keys);
+    for (size_t at = 0; at < count; at += BLOCKS) {
+        size_t size = count - at < BLOCKS ? count - at : BLOCKS;
+        memcpy(next, block + at, size * sizeof *next);
+        counters_to_stream(keys, name, next, stream);
+        for (size_t i = 0; i < size; i++) low[at + i] ^= stream[2 * i], high[at + i] ^= stream[2 * i + 1];
     }
 }
 

@@ -8,6 +8,7 @@
 #define ISA_NAME "avx2"
 #define USABLE (__builtin_cpu_supports("avx2") && aesni_usable())
 #define CTR ctr_aesni
+#define PICK pick_aesni
 #define VECTOR_BYTES 32
 #define TILE_BYTES 32
 #define TILE_ROWS 6 /* two sums each, a column, its swap, the broadcast and a temporary fill the 16 registers */

@@ -10,6 +10,7 @@
     (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&            \
      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && aesni_usable())
 #define CTR ctr_aesni
+#define PICK pick_aesni
 #define VECTOR_BYTES 64
 #define TILE_BYTES 64
 #define TILE_ROWS 8 /* 24 sums, 3 columns and the broadcast fill the 32 registers */

@@ -34,12 +34,13 @@ typedef struct {
     ptrdiff_t row, column; /* strides, in words */
 } matrix;
 
-typedef enum { TREE1, TREE2, EQUAL1, EQUAL2, KINDS } tree_kind;
+typedef enum { TREE1, TREE2, EQUAL1, EQUAL2, TREE8, EQUAL8, KINDS } tree_kind;
 
 typedef struct {
     const char *name;
     int (*usable)(void);
     ctr_function ctr;
+    pick_function pick;
     /* Z_2^64; matmul returns -1 where memory ran out */
     int (*matmul)(size_t m, size_t n, size_t k, matrix a, matrix b, u64 *out, int accumulate);
     void (*mul)(size_t n, const u64 *a, const u64 *b, u64 *out);
@@ -69,6 +70,9 @@ typedef struct {
                   const u64 *top, u64 *out);
     void (*deal_tables)(size_t lanes, const u64 *r, source minus, u64 *out);
     void (*deal_monomials)(tree_kind kind, size_t width, source all, source minus, u64 *out);
+    /* the same with chunks of 8 bits: tables by lane, one merge */
+    void (*lookup8)(size_t lanes, const u64 *d, source tables, int first, u64 *lteq, u64 *top);
+    void (*deal_tables8)(size_t lanes, const u64 *r, source minus, u64 *out);
     /* harmonics of an angle (section 7) */
     void (*harmonics)(size_t n, const u64 *r, int period_bits, int orders, double one, u64 *out);
     void (*fourier_series)(size_t n, const u64 *d, int period_bits, int orders, const double *a, const double *b,

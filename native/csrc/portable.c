@@ -5,6 +5,7 @@
 #define ISA_NAME "portable"
 #define USABLE 1
 #define CTR ctr_portable
+#define PICK pick_portable
 #define VECTOR_BYTES 16
 #define TILE_BYTES 8 /* a scalar product beats three half-width vector ones */
 #define TILE_ROWS 3

@@ -4,6 +4,7 @@
 #include "kernels.h"
 
 enum { TH_PLANES = 233, LTEQ_PLANES = 32, LEVEL1_PLANES = 7, CHUNKS = 16, R63 = 232 };
+enum { BYTE_CHUNKS = 8, TABLE8_WORDS = 30, LTEQ8_PLANES = 16 }; /* TABLE8_WORDS: per lane */
 enum { EQ3, EQ2, EQ1, LT2, LT1, LT0, EQ0 }; /* a merge's inputs in their fixed order */
 enum { MONO_LT = 15, MONO_LT_EQ = 22, MONO_AND = 11, MAX_MONOMIALS = 81, MAX_INPUTS = 27 };
 
@@ -18,6 +19,8 @@ static const uint8_t TREE1_INPUTS[27] = {NODE(0), NODE(4), 20, NODE(8), 24, NODE
 static const uint8_t TREE2_INPUTS[6] = {6, 5, 4, 2, 1, 0};
 static const uint8_t EQUAL1_INPUTS[16] = {16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
 static const uint8_t EQUAL2_INPUTS[4] = {0, 1, 2, 3};
+static const uint8_t TREE8_INPUTS[14] = {15, 14, 13, 12, 11, 10, 9, 0, 1, 2, 3, 4, 5, 6}; /* eq_7 .. eq_1, lt_0 .. lt_6 */
+static const uint8_t EQUAL8_INPUTS[8] = {15, 14, 13, 12, 11, 10, 9, 8};
 
 typedef struct {
     int planes_in;         /* of the tensor the inputs come from */
@@ -38,5 +41,7 @@ static const level LEVELS[KINDS] = {
     [EQUAL1] = {LTEQ_PLANES, 16, 44, 4, EQUAL1_INPUTS, 4,
                 {{4, MONO_AND}, {4, MONO_AND}, {4, MONO_AND}, {4, MONO_AND}}, AND_MONOMIALS},
     [EQUAL2] = {4, 4, 11, 1, EQUAL2_INPUTS, 1, {{4, MONO_AND}}, AND_MONOMIALS},
+    [TREE8] = {.planes_in = LTEQ8_PLANES, .inputs = 14, .monomials = 367, .planes_out = 1, .from = TREE8_INPUTS},
+    [EQUAL8] = {.planes_in = LTEQ8_PLANES, .inputs = 8, .monomials = 247, .planes_out = 1, .from = EQUAL8_INPUTS},
 };
 #endif

@@ -3,6 +3,14 @@
 `mpc.ring` picks it with MPC_NATIVE=0. It gives the same bits as the compiled kernels.
 """
 
+from .bytewise import (
+    compare_lookup8,
+    deal_tables8,
+    equal8_mask,
+    equal8_merge,
+    tree8_mask,
+    tree8_merge,
+)
 from .compare import (
     compare_lookup,
     deal_monomials,
@@ -37,13 +45,17 @@ __all__ = [
     "beaver_square",
     "bit_finish",
     "compare_lookup",
+    "compare_lookup8",
     "deal_monomials",
     "deal_select",
     "deal_tables",
+    "deal_tables8",
     "equal1_mask",
     "equal1_merge",
     "equal2_mask",
     "equal2_merge",
+    "equal8_mask",
+    "equal8_merge",
     "expand_key",
     "exponentials",
     "fourier_series",
@@ -64,6 +76,8 @@ __all__ = [
     "tree1_merge",
     "tree2_mask",
     "tree2_merge",
+    "tree8_mask",
+    "tree8_merge",
     "truncate2_bits",
     "truncate2_finish",
     "truncate_finish",

@@ -14,6 +14,7 @@ Padding lanes behave as d = r = 0: combined lt, borrow and msb are 0 there, comb
 
 import numpy as np
 
+from . import bytewise
 from .checks import WORD, choice, flat, planes_of, words
 from .planes import bitslice, group, ungroup
 from .streams import xor_streams
@@ -245,14 +246,19 @@ def deal_tables(r, keys_minus, op, tensor, out233):
 
 def deal_monomials(kind, n, keys_all, op_m, tensor_m, keys_minus, op_mono, tensor_mono, out):
     """The dealer's correction of a level's monomials: products of the parties' total masks XOR the others' streams."""
-    choice("kind", kind, KINDS)
+    choice("kind", kind, (*KINDS, *bytewise.INPUTS))
     width = words(n)
-    flat("out", out, monomials_of(kind) * width)
-    m = ungroup(xor_streams(keys_all, op_m, tensor_m, inputs_of(kind) * width), inputs_of(kind))
+    inputs, planes = (bytewise.INPUTS[kind], bytewise.MONOMIALS[kind]) if kind in bytewise.INPUTS else (inputs_of(kind), monomials_of(kind))
+    flat("out", out, planes * width)
+    m = ungroup(xor_streams(keys_all, op_m, tensor_m, inputs * width), inputs)
+    group(bytewise.monomial_planes(kind, m) if kind in bytewise.INPUTS else _monomial_planes(kind, m), out)
+    out ^= xor_streams(keys_minus, op_mono, tensor_mono, out.size)
+
+
+def _monomial_planes(kind, m):
     rows, at = [], 0
     for count, masks in KINDS[kind]:
         for mask in masks:
             rows.append(np.bitwise_and.reduce([m[at + i] for i in range(count) if mask >> i & 1]))
         at += count
-    group(np.stack(rows), out)
-    out ^= xor_streams(keys_minus, op_mono, tensor_mono, out.size)
+    return np.stack(rows)

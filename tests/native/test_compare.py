@@ -6,10 +6,11 @@ import pytest
 from mpc._native import core, twin
 
 WORD = np.uint64
-INPUTS = {"tree1": 27, "tree2": 6, "equal1": 16, "equal2": 4}
-MONOMIALS = {"tree1": 81, "tree2": 15, "equal1": 44, "equal2": 11}
-FROM = {"tree1": 32, "tree2": 7, "equal1": 32, "equal2": 4}
-TO = {"tree1": 7, "tree2": 1, "equal1": 4, "equal2": 1}
+INPUTS = {"tree1": 27, "tree2": 6, "equal1": 16, "equal2": 4, "tree8": 14, "equal8": 8}
+MONOMIALS = {"tree1": 81, "tree2": 15, "equal1": 44, "equal2": 11, "tree8": 367, "equal8": 247}
+FROM = {"tree1": 32, "tree2": 7, "equal1": 32, "equal2": 4, "tree8": 16, "equal8": 16}
+TO = {"tree1": 7, "tree2": 1, "equal1": 4, "equal2": 1, "tree8": 1, "equal8": 1}
+TOPPED = ("tree2", "tree8")  # merges that end in the sign
 SIZES = (0, 1, 63, 64, 65, 700, 4095, 4096, 4097, 9000)
 
 
@@ -33,6 +34,7 @@ def test_dealer_against_twin(isa, words, lanes):
 
     for count in (0, 2):
         same(lambda m, out: m.deal_tables(r, expanded(m, count), 5, 6, out), 233 * width)
+        same(lambda m, out: m.deal_tables8(r, expanded(m, count), 5, 6, out), 30 * lanes)
     for kind, planes in MONOMIALS.items():
         same(
             lambda m, out: m.deal_monomials(kind, lanes, expanded(m, 3), 5, 6, expanded(m, 2), 7, 8, out),
@@ -49,17 +51,22 @@ def test_party_against_twin(isa, words, lanes, first, corrected):
     def corr(planes):
         return fixed[: planes * width] if corrected else None
 
-    fixed = words(233 * width)
+    fixed, tables = words(367 * width), words(30 * lanes) if corrected else None
     same(
         lambda m, lteq, top: m.compare_lookup(d, m.expand_key(key), 1, 2, corr(233), first, lteq, top),
         32 * width,
+        width,
+    )
+    same(
+        lambda m, lteq, top: m.compare_lookup8(d, m.expand_key(key), 1, 2, tables, first, lteq, top),
+        16 * width,
         width,
     )
     for kind in INPUTS:
         rows, opened, top = words(FROM[kind] * width), words(INPUTS[kind] * width), words(width)
         same(lambda m, out: getattr(m, f"{kind}_mask")(rows, m.expand_key(key), 3, 4, out), INPUTS[kind] * width)
         before = [rows] if kind.startswith("tree") else []
-        after = [top] if kind == "tree2" else []
+        after = [top] if kind in TOPPED else []
 
         def merge(m, out):
             k = m.expand_key(key)
@@ -75,7 +82,7 @@ class Parties:
         self.count, self.lanes, self.width = count, lanes, (lanes + 63) // 64
         self.keys = [core.expand_key(words.key()) for _ in range(count)]
         self.everyone, self.others = b"".join(self.keys), b"".join(self.keys[:-1])
-        self.operation = 0
+        self.operation = 10
 
     def new(self, planes):
         return [np.empty(planes * self.width, WORD) for _ in range(self.count)]
@@ -88,6 +95,13 @@ class Parties:
         core.deal_tables(r, self.others, 1, 0, tables)
         for i, key in enumerate(self.keys):
             core.compare_lookup(d, key, 1, 0, self.correction(i, tables), i == 0, lteq[i], top[i])
+        return lteq, top
+
+    def look_up8(self, d, r):
+        tables, lteq, top = np.empty(30 * self.lanes, WORD), self.new(16), self.new(1)
+        core.deal_tables8(r, self.others, 3, 0, tables)
+        for i, key in enumerate(self.keys):
+            core.compare_lookup8(d, key, 3, 0, self.correction(i, tables), i == 0, lteq[i], top[i])
         return lteq, top
 
     def level(self, kind, shares, top=None):
@@ -118,12 +132,31 @@ def test_end_to_end(isa, words, count, lanes):
     x[lanes // 2 :] = words.generator.integers(-2, 3, lanes - lanes // 2).astype(WORD)
     parties = Parties(words, count, lanes)
     lteq, top = parties.look_up(x + r, r)
-    msb = parties.level("tree2", parties.level("tree1", lteq), top)
-    np.testing.assert_array_equal(parties.reveal(msb), x >> WORD(63))
-    padding = np.bitwise_xor.reduce(msb)[-1] >> WORD(lanes % 64) if lanes % 64 else 0
-    assert padding == 0, "padding lanes of the revealed sign are 0"
+    is_sign(parties, parties.level("tree2", parties.level("tree1", lteq), top), x)
     zero = parties.level("equal2", parties.level("equal1", lteq))
     np.testing.assert_array_equal(parties.reveal(zero), x << WORD(1) == 0)
+    lteq, top = parties.look_up8(x + r, r)
+    is_sign(parties, parties.level("tree8", lteq, top), x)
+    np.testing.assert_array_equal(parties.reveal(parties.level("equal8", lteq)), x << WORD(1) == 0)
+
+
+def is_sign(parties, msb, x):
+    np.testing.assert_array_equal(parties.reveal(msb), x >> WORD(63))
+    padding = np.bitwise_xor.reduce(msb)[-1] >> WORD(x.size % 64) if x.size % 64 else 0
+    assert padding == 0, "padding lanes of the revealed sign are 0"
+
+
+def test_every_digit_against_every_digit(isa, words):
+    """Chunks of 8 bits: all pairs of bytes at every place, equal elsewhere, so that each table entry decides somewhere."""
+    pairs = np.arange(1 << 16, dtype=WORD)
+    for j in range(8):
+        d, r = (pairs & WORD(255)) << WORD(8 * j), (pairs >> WORD(8)) << WORD(8 * j)
+        same = words(1)[0] & ~(WORD(255) << WORD(8 * j))
+        d, r = d | same, r | same
+        parties = Parties(words, 2, pairs.size)
+        lteq, top = parties.look_up8(d, r)
+        np.testing.assert_array_equal(parties.reveal(parties.level("tree8", lteq, top)), d - r >> WORD(63))
+        np.testing.assert_array_equal(parties.reveal(parties.level("equal8", lteq)), d - r << WORD(1) == 0)
 
 
 @pytest.mark.parametrize("module", (core, twin), ids=("core", "twin"))
@@ -137,6 +170,14 @@ def test_refusals(module, words):
         module.tree1_mask(words(33), key, 1, 0, words(27))
     with pytest.raises(ValueError, match="want 54"):
         module.tree1_mask(words(64), key, 1, 0, words(27))
+    with pytest.raises(ValueError, match="want 1950"):
+        module.compare_lookup8(d, key, 1, 0, words(1949), True, words(32), words(2))
+    with pytest.raises(ValueError, match="want 32"):
+        module.compare_lookup8(d, key, 1, 0, None, True, words(31), words(2))
+    with pytest.raises(ValueError, match="multiple of 16"):
+        module.tree8_mask(words(17), key, 1, 0, words(14))
+    with pytest.raises(ValueError, match="want 1950"):
+        module.deal_tables8(d, key, 1, 0, words(1913))
     with pytest.raises(ValueError, match="kind"):
         module.deal_monomials("tree3", 64, key, 1, 0, b"", 1, 1, words(15))
     with pytest.raises(ValueError, match="want 15"):
