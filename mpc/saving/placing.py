@@ -152,12 +152,23 @@ def _is_data(obj: Any) -> bool:
 def _holds_state(obj: Any) -> bool:
     if isinstance(obj, (list, tuple, dict)):
         return any(_holds_state(value) for value in (obj.values() if isinstance(obj, dict) else obj))
-    return _stateful(obj) or isinstance(obj, Variable)
+    return _stateful(obj) or isinstance(obj, (Variable, np.ndarray))
 
 
 def _overwrite(data: Any, saved: Any) -> None:
-    data.clear()
-    (data.update if isinstance(data, dict) else data.extend)(saved)
+    """The program may hold what is inside by other names too: lists and dicts stay the objects that they are."""
+    if isinstance(data, list):
+        del data[len(saved) :]
+    for key in [key for key in data if key not in saved] if isinstance(data, dict) else []:
+        del data[key]
+    for key, value in saved.items() if isinstance(saved, dict) else enumerate(saved):
+        there = data.get(key) if isinstance(data, dict) else data[key] if key < len(data) else None
+        if isinstance(there, (list, dict)) and type(there) is type(value):
+            _overwrite(there, value)
+        elif isinstance(data, list) and key == len(data):
+            data.append(value)
+        else:
+            data[key] = value
 
 
 def _children(node: Node) -> dict[Any, Node]:

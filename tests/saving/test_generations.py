@@ -51,6 +51,20 @@ def test_records_travel() -> None:
     ([(C, GONE), (C, GONE)], "previous", (ConfigError, "has no file")),
     ([(C, B), (C, A)], "previous", (IntegrityError, "before the newest")),
     ([(C, B), (C, Record(Status.FINE, B.save, 2, b"x" * 16))], "previous", (IntegrityError, "before the newest")),
+    ([(C, B), (C, A)], "common", [0, 0]),
+    ([(C, B), (B, A)], "common", [1, 0]),
+    ([(C, B), (BAD, B)], "common", [1, 1]),
+    ([(BAD, B), (BAD, B)], "common", [1, 1]),
+    ([(C, B), (BAD, B), (GONE, B)], "common", [1, 1, 1]),
+    ([(C, B), (Record(Status.RANK), B)], "common", (IntegrityError, "another rank")),
+    ([(C, B), (BAD, GONE)], "common", (IntegrityError, "damaged")),
+    ([(C, B), (GONE, GONE)], "common", (ConfigError, "no file")),
+    ([(A, GONE), (GONE, GONE)], "common", None),
+    ([(A, GONE), (A, GONE), (GONE, GONE)], "common", None),
+    ([(A, GONE), (A, GONE)], "common", [0, 0]),
+    ([(B, GONE), (GONE, GONE)], "common", (ConfigError, "no file")),
+    ([(A, GONE), (BAD, GONE)], "common", (IntegrityError, "damaged")),
+    ([(A, GONE), (GONE, GONE)], "newest", (ConfigError, "no file")),
 ])  # fmt: skip
 def test_choice(pairs: Any, generation: str, want: Any) -> None:
     for mine, own in enumerate(pairs):
