@@ -13,19 +13,24 @@ VERSION = "0.1.0"  # of the package: other releases may compute other public con
 WIRE_VERSION: Final = 1
 MIN_PARTIES: Final = 2
 MAX_PARTIES: Final = 8
+MAX_DEADLINE: Final = 86400.0  # seconds: a day
 PROTOCOLS: Final = ("additive", "clear")
 
 
 class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What every party and the dealer must have alike; its hash is compared in the handshake.
 
-    ``frac_bits``: fraction bits of fixed-point values. ``deadline``: seconds that any receive may take.
+    ``frac_bits``: fraction bits of fixed-point values. ``deadline``: seconds that any receive may take. ``names``,
+    ``public_keys``: of the parties by rank and of the dealer, where they are on machines of their own; none on one
+    machine. Addresses are not part of it: machines may see each other under different ones.
     """
 
     world_size: int
     protocol: str = "additive"
     frac_bits: int = 16
     deadline: float = 60.0
+    names: tuple[str, ...] = ()
+    public_keys: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not MIN_PARTIES <= self.world_size <= MAX_PARTIES:
@@ -34,8 +39,8 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError(f"got protocol {self.protocol!r}; want one of {', '.join(PROTOCOLS)}")
         if not 4 <= self.frac_bits <= 24:
             raise ConfigError(f"got frac_bits {self.frac_bits}; want 4 to 24")
-        if not self.deadline > 0:
-            raise ConfigError(f"got deadline {self.deadline}; want seconds above 0")
+        if not 0 < self.deadline <= MAX_DEADLINE:
+            raise ConfigError(f"got deadline {self.deadline}; want seconds above 0 and at most {MAX_DEADLINE}")
 
     @property
     def needs_dealer(self) -> bool:
@@ -46,16 +51,45 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         text = msgspec.json.encode((VERSION, WIRE_VERSION, self), order="sorted")
         return hashlib.blake2b(text, digest_size=16).digest()
 
+    def name(self, rank: int) -> str:
+        """How messages to people call that rank."""
+        who = "the dealer" if rank == self.world_size else f"party {rank}"
+        return f"{who} ({self.names[rank]})" if rank < len(self.names) else who
+
+    def differences(self, other: SessionConfig) -> str:
+        """The settings in which another process's configuration differs, for its error: "frac_bits 16 here, 20 there"."""
+        pairs = ((f, getattr(self, f), getattr(other, f)) for f in self.__struct_fields__)
+        return ", ".join(f"{f} {a!r} here, {b!r} there" for f, a, b in pairs if a != b)
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """A party's two addresses, for the CURVE link and for bulk data: where others connect, and where it binds."""
+
+    connect: tuple[str, str]
+    bind: tuple[str, str]
+
+
+class Sites(msgspec.Struct, frozen=True):
+    """Of parties on machines of their own: everybody's endpoint by rank, and this process's secret key.
+
+    Without a key (``insecure_plaintext``) links are plain TCP and anybody can be any rank.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+    secret_key: str | None
+
+    def __repr__(self) -> str:
+        return f"Sites(endpoints={self.endpoints})"
+
 
 class Launch(msgspec.Struct, frozen=True):
-    """Where this process stands: its rank (``world_size`` is the dealer) and everybody's address, by rank.
-
-    ``checkpoint``: where checkpointed loops have their files, if anywhere.
-    """
+    """Where this process stands: its rank (``world_size`` is the dealer) and everybody's address, by rank; ``network``
+    instead of addresses between machines. ``checkpoint``: where checkpointed loops have their files, if anywhere."""
 
     rank: int
     config: SessionConfig
     addresses: tuple[str, ...] = ()
+    sites: Sites | None = None
     checkpoint: str | None = None
 
     @property

@@ -10,7 +10,7 @@ from mpc.config import SessionConfig
 from mpc.errors import ConfigError, MPCError
 from mpc.failures import exit_code, explain, first_failed, first_failure, value_of
 from mpc.pipes import PACKAGE, Result, Task
-from mpc.report import joined
+from mpc.report import Report, joined
 from mpc.supervision.calls import pickled_call
 from mpc.supervision.run import Run
 from mpc.supervision.signals import Interrupted, interrupt
@@ -41,8 +41,8 @@ def local(
     """
     config = SessionConfig(world_size=parties, protocol=protocol, frac_bits=frac_bits, deadline=deadline)
     if threads:
-        return run_threads(function, tuple(args), config, timeout, _directory(checkpoint))
-    with Run(config, transport, checkpoint=_directory(checkpoint)) as run:  # starting takes longer than pickling
+        return run_threads(function, tuple(args), config, timeout, directory(checkpoint))
+    with Run(config, transport, checkpoint=directory(checkpoint)) as run:  # starting takes longer than pickling
         call = pickled_call(function, tuple(args))
         children = run.finish(Task("", PACKAGE, path=_search_path(), call=call, argv=list(sys.argv)), timeout)
     error = first_failure(children, config, run.timed_out, timeout)
@@ -71,11 +71,8 @@ def run_script(
     """
     try:
         config = SessionConfig(world_size=parties, protocol=protocol, frac_bits=frac_bits, deadline=deadline)
-        if not os.path.isfile(script):
-            raise ConfigError(f"got script {script!r}; want a Python file (there is none at that path)")
-        if page is not None and not os.access(os.path.dirname(os.path.abspath(page)), os.W_OK):
-            raise ConfigError(f"got report {page!r}; want a file in a directory that exists and can be written")
-        with Run(config, transport, all_output, _directory(checkpoint), interrupt) as run:
+        checked_script(script, page)
+        with Run(config, transport, all_output, directory(checkpoint), interrupt) as run:
             path = [os.path.dirname(os.path.abspath(script)), *_search_path()[1:]]
             argv = [script, *argv]
             task = Task("", PACKAGE, path=path, script=script, argv=argv, report=report or page is not None)
@@ -88,20 +85,32 @@ def run_script(
         return exit_code(error)
     found = first_failed(children)
     if found is None:
-        reports = [c.message.reports for c in children if c.rank < parties and isinstance(c.message, Result)]
-        for number, session in enumerate(zip(*reports, strict=False), 1):
-            whole = joined(session)
-            print(f"\n{whole}", end="", flush=True)
-            if page is not None:
-                stem, ending = os.path.splitext(page)
-                path_ = page if number == 1 else f"{stem}-{number}{ending}"
-                whole.to_html(path_, f"Secure computation report: {os.path.basename(script)}")
-                print(f"\nThe same as a page: {path_}", flush=True)
+        show_reports([c.message.reports for c in children if c.rank < parties and isinstance(c.message, Result)], script, page)
         return 0
-    return explain(found, config)
+    return explain(found, config, children)
 
 
-def _directory(checkpoint: str | os.PathLike[str] | None) -> str | None:
+def show_reports(reports: Sequence[Sequence[Report]], script: str, page: str | None) -> None:
+    """Print every session's report, joined over the parties that are given; with ``page`` also as HTML there."""
+    for number, session in enumerate(zip(*reports, strict=False), 1):
+        whole = joined(session)
+        print(f"\n{whole}", end="", flush=True)
+        if page is not None:
+            stem, ending = os.path.splitext(page)
+            path = page if number == 1 else f"{stem}-{number}{ending}"
+            whole.to_html(path, f"Secure computation report: {os.path.basename(script)}")
+            print(f"\nThe same as a page: {path}", flush=True)
+
+
+def checked_script(script: str, page: str | None) -> None:
+    """Raise ConfigError where a script or the page to write cannot be."""
+    if not os.path.isfile(script):
+        raise ConfigError(f"got script {script!r}; want a Python file (there is none at that path)")
+    if page is not None and not os.access(os.path.dirname(os.path.abspath(page)), os.W_OK):
+        raise ConfigError(f"got report {page!r}; want a file in a directory that exists and can be written")
+
+
+def directory(checkpoint: str | os.PathLike[str] | None) -> str | None:
     """The same for every party, wherever its program goes. Raises ConfigError for what cannot be a directory."""
     if checkpoint is None:
         return None

@@ -17,6 +17,7 @@ from mpc.party import _CURRENT, Party
 from mpc.preprocessing.client import DealerClient
 from mpc.protocols.additive import Additive
 from mpc.protocols.clear import Clear
+from mpc.survey import agreed
 from mpc.transport.base import Transport
 from mpc.transport.memory import Hub
 from mpc.transport.zmq import ZmqTransport
@@ -72,7 +73,7 @@ def session() -> Iterator[Party]:
     transport: Transport = (
         hub.join(launch.rank)
         if hub is not None
-        else ZmqTransport(launch.rank, config.world_size, launch.addresses, config.needs_dealer, next(_SESSIONS))
+        else ZmqTransport.of(launch, next(_SESSIONS))
     )
     try:
         party = Party(transport, config, agree(transport, config, config.deadline))
@@ -87,6 +88,8 @@ def session() -> Iterator[Party]:
         party.manual_seed(seed)
     token = _CURRENT.set(party)
     try:
+        if launch.sites is not None:
+            party.network = agreed(party)
         yield party
         party.close()
     except BaseException as error:

@@ -5,6 +5,7 @@ at once when the launcher is gone.
 """
 from __future__ import annotations
 
+import faulthandler
 import io
 import os
 import pickle
@@ -17,12 +18,14 @@ from typing import Any, NoReturn
 import msgspec
 
 from mpc.config import LAUNCH_VARIABLE, Launch
-from mpc.errors import ConfigError, MPCError, NotSupported
+from mpc.errors import ConfigError, MPCError, NotSupported, PartyLost
+from mpc.exchange import is_program
 from mpc.pipes import PACKAGE, Failure, Message, Result, Task, read_frame, write_frame
 from mpc.report import FINISHED, Report
 
 
 def main(control: int, results: int) -> None:
+    faulthandler.enable()  # a crash in a library says where
     for fd in (control, results):
         os.set_inheritable(fd, False)
     task = read_frame(control, Task)
@@ -67,10 +70,20 @@ def _outcome(task: Task) -> Message:
         sys.path[:] = task.path
         sys.argv = task.argv
         if task.script is not None:
-            return _run_script(task)
+            return outcome_of(task)
         assert task.call is not None
         function, args = pickle.loads(task.call)
         return _result(function(*args), launch.rank)
+    except SystemExit as error:
+        return _exited(error)
+    except BaseException as error:
+        return _failure(error)
+
+
+def outcome_of(task: Task) -> Message:
+    """Run the task's script as ``__main__``; what came of it."""
+    try:
+        return _run_script(task)
     except SystemExit as error:
         return _exited(error)
     except BaseException as error:
@@ -89,6 +102,7 @@ def _run_script(task: Task) -> Message:
     except SystemExit as error:
         if error.code not in (None, 0):
             raise
+        return Result(b"", reports, _left(error))
     return Result(b"", reports)
 
 
@@ -114,10 +128,15 @@ def _dumps(value: Any) -> bytes:
 
 def _exited(error: SystemExit) -> Message:
     if error.code in (None, 0):
-        return Result(pickle.dumps(None))
+        return Result(pickle.dumps(None), left=_left(error))
     code = error.code if isinstance(error.code, int) else 1
     text = "" if isinstance(error.code, int) else str(error.code)
-    return Failure("SystemExit", text, _formatted(error), exit=code & 0xFF)
+    return Failure("SystemExit", text, _formatted(error), exit=code & 0xFF, site=_site(error))
+
+
+def _left(error: SystemExit) -> str:
+    """The traceback if it went through a session, which notes where on the exception."""
+    return _formatted(error) if getattr(error, "__notes__", None) else ""
 
 
 def _failure(error: BaseException) -> Failure:
@@ -129,7 +148,17 @@ def _failure(error: BaseException) -> Failure:
     except Exception:
         exception = None  # the traceback's text is enough
     echo = error.echo if isinstance(error, MPCError) else None
-    return Failure(type(error).__name__, str(error), _formatted(error), echo, exception)
+    peer = error.peer if isinstance(error, PartyLost) else None
+    return Failure(type(error).__name__, str(error), _formatted(error), echo, exception, None, peer, _site(error))
+
+
+def _site(error: BaseException) -> str:
+    """File and line of the program's statement that raised; empty where there is none."""
+    site = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if is_program(frame):
+            site = f"{os.path.basename(frame.f_code.co_filename)}:{line}"
+    return site
 
 
 def _formatted(error: BaseException) -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import typer
 
-from mpc.parties.commands import bench, demo, run, version
+from mpc.parties.commands import bench, check, dealer, demo, keygen, run, version
 
 EPILOGUE = "Start with `mpc demo`, then `mpc run --help`."
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -17,6 +17,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command(cls=run.RunCommand, context_settings={"allow_interspersed_args": False})(run.run)
+app.command()(keygen.keygen)
+app.command()(check.check)
+app.command()(dealer.dealer)
 app.command()(demo.demo)
 app.command(context_settings=PASS_ON)(bench.bench)
 app.command()(version.version)

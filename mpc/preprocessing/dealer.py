@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -11,9 +11,10 @@ from mpc import prg, ring
 from mpc.config import Launch, threads
 from mpc.errors import ConfigError, MPCError, PartyLost, ProgramMismatch
 from mpc.exchange import echo_of
-from mpc.handshake import agree
+from mpc.handshake import CHECK, agree
 from mpc.preprocessing.dealing import KeyedDealing
 from mpc.preprocessing.limits import DEFAULT_LIMIT
+from mpc.survey import links
 from mpc.transport import frames
 from mpc.transport.base import Transport
 from mpc.transport.frames import HEADER_BYTES, Kind
@@ -31,7 +32,12 @@ class _Session:
         self.receiver = launch.config.world_size - 1
         self.open = set(range(launch.config.world_size))
         patient = (lambda: True) if stop is None else (lambda: not stop.is_set())
-        agreement = agree(transport, launch.config, launch.config.deadline, patient)
+        agreement = agree(transport, launch.config, launch.config.deadline, patient, purpose=None)
+        self.checking = agreement.purpose == CHECK
+        if self.checking:  # `mpc check` of some party: the links are all there is to it
+            links(transport, set(agreement.secrets) - set(agreement.failed), launch.config.deadline)
+            self.open.clear()
+            return
         keys = [prg.derive(agreement.secrets[p], "dealt") for p in sorted(self.open)]
         self.dealing = KeyedDealing(keys, limit)
 
@@ -60,13 +66,20 @@ class _Session:
             else:
                 raise ProgramMismatch(f"party {peer} sent {frames.kind_name(header.kind)} to the dealer")
 
+
 def serve(
-    launch: Launch, hub: Hub | None = None, stop: threading.Event | None = None, limit: int = DEFAULT_LIMIT
-) -> None:
+    launch: Launch,
+    hub: Hub | None = None,
+    stop: threading.Event | None = None,
+    limit: int = DEFAULT_LIMIT,
+    once: bool = False,
+    told: Callable[[str], None] = lambda text: None,
+) -> MPCError | None:
     """Deal for one session after another until ``stop`` is set (or, without it, until the process ends).
 
     ``limit``: bytes that one request may make the dealer allocate. A session that fails tells its parties and makes room
-    for the next one.
+    for the next one. ``once``: return after the first session that was more than a check, with its error if it failed.
+    ``told`` hears what happens, in words.
     """
     if not launch.is_dealer:
         raise ConfigError(f"got rank {launch.rank}; the dealer's rank is {launch.config.world_size}")
@@ -75,18 +88,27 @@ def serve(
     size = launch.config.world_size
     for number in itertools.count():
         if stop is not None and stop.is_set():
-            return
-        transport = hub.join(size) if hub else ZmqTransport(size, size, launch.addresses, session=number)
+            return None
+        transport = hub.join(size) if hub else ZmqTransport.of(launch, number)
         session: _Session | None = None
+        failure: MPCError | None = None
         try:
             session = _Session(transport, launch, stop, limit)
+            told("the links were checked" if session.checking else f"session {number + 1} has begun")
             session.run(stop)
+            if not session.checking:
+                told(f"session {number + 1} has ended")
         except MPCError as error:
+            failure = error
+            told(f"session {number + 1} failed: {error}")
             if not isinstance(error, PartyLost) and (session is None or session.open):
                 body = msgspec.msgpack.encode((type(error).__name__, size if error.echo is None else error.echo, 0))
                 _send_all(transport, range(size), frames.pack(Kind.ABORT, 0, len(body), bytes(16)) + body)
         finally:
             transport.close()
+        if once and (session is None or not session.checking):
+            return failure
+    return None
 
 
 def _send_all(transport: Transport, peers: Iterable[int], frame: bytes) -> None:

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
+from mpc.errors import PartyLost
 from mpc.fixed_point import Words
 from mpc.transport.frames import HEADER_BYTES, KIND_AT, Kind
 
@@ -12,7 +14,8 @@ Frame = bytes | memoryview
 
 @dataclass
 class Meter:
-    """Frames and bytes by peer rank, counted where they leave and arrive. Keep-alive frames are not counted."""
+    """Frames and bytes by peer rank, counted where they leave and arrive, without what sealing adds (40 bytes per MiB
+    begun). Keep-alive frames are not counted."""
 
     frames_sent: dict[int, int] = field(default_factory=dict)
     bytes_sent: dict[int, int] = field(default_factory=dict)
@@ -65,12 +68,32 @@ class Transport(ABC):
         """The next frame from that peer. Raises PartyLost or DealerLost after ``timeout`` seconds of silence."""
 
     @abstractmethod
-    def recv_any(self, timeout: float, likely: int | None = None) -> tuple[int, Frame] | None:
-        """The next frame from whichever peer has one, or None after ``timeout`` seconds. ``likely``: who is waited for
-        first; the others are looked at when it is silent."""
+    def recv_any(
+        self, timeout: float, likely: int | None = None, among: Container[int] | None = None
+    ) -> tuple[int, Frame] | None:
+        """The next frame from whichever peer (``among`` these) has one, or None after ``timeout`` seconds. ``likely``: who
+        is waited for first; the others are looked at when it is silent."""
+
+    def protect(self, secrets: Mapping[int, bytes], timeout: float) -> dict[int, PartyLost]:
+        """Encrypt all further frames to and from these peers with keys derived from the pairs' secrets, where frames leave
+        the machine. Returns the peers with whom that failed, and why."""
+        return {}
+
+    def probe(self, peer: int) -> None:
+        """Raise PartyLost or DealerLost if a peer heard before has gone, where the transport can tell; AuthenticationError
+        if it refuses this process."""
 
     def alive(self) -> None:
-        """Raise PartyLost or DealerLost if a peer heard before has gone, where the transport can tell."""
+        """`probe` every peer heard before."""
+        for peer in sorted(self.greeted):
+            self.probe(peer)
+
+    def forget(self, peer: int) -> None:
+        """It begins anew: nothing that it said before counts."""
+
+    def trouble(self, peer: int) -> str:
+        """What is known of why a peer was not heard, for messages; empty if nothing."""
+        return ""
 
     @abstractmethod
     def close(self, linger: float = 1.0) -> None:

@@ -39,6 +39,9 @@ class Kind(IntEnum):
     CLOSE = 11
     SAVED = 12  # public words about files of shares
     SHAPES = 13  # of what each party brings
+    READY = 14  # the handshake's last word: the session's identifier
+    ECHO = 15  # answered with what it carries, to measure a link
+    ECHOED = 16
     PING = 254
     ABORT = 255
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Container
 
 from mpc.errors import DealerLost, PartyLost
 from mpc.fixed_point import Words
@@ -56,11 +57,13 @@ class MemoryTransport(Transport):
                 self.meter.received(peer, len(data))
                 return data
 
-    def recv_any(self, timeout: float, likely: int | None = None) -> tuple[int, Frame] | None:
+    def recv_any(
+        self, timeout: float, likely: int | None = None, among: Container[int] | None = None
+    ) -> tuple[int, Frame] | None:
         deadline = time.monotonic() + timeout
         while True:
             for peer, inbox in self._in.items():
-                if not inbox.empty():
+                if not inbox.empty() and (among is None or peer in among):
                     return peer, self.recv(peer, timeout)
             if time.monotonic() >= deadline:
                 return None

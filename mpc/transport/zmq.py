@@ -1,213 +1,323 @@
-"""ZeroMQ links: ``ipc://`` on one machine, ``tcp://`` otherwise.
+"""ZeroMQ links: ``ipc://`` on one machine, two TCP ports per party between machines.
 
-Of two ranks the lower one binds (ROUTER) and the higher one connects (DEALER); the dealer, whose rank is the number of
-parties, connects to all. While a receive waits, a liveness probe finds a peer whose process is gone before the
-deadline: the binder's mandatory routing refuses a vanished peer, the connector's monitor reports the lost connection.
+Of two ranks the lower one binds and the higher one connects; the dealer, whose rank is the number of parties, connects
+to all. A peer is the connection that its first greeting came over; whatever else claims its rank is dropped or, with
+keys, refused. While a receive waits, a liveness probe finds a peer whose process is gone before the deadline: the
+binder's mandatory routing refuses a vanished peer, the connector's monitor reports the lost connection.
+
+Between machines the first port speaks CURVE and admits the keys of run.toml only. It carries the greetings and shows who
+is alive. `protect` then opens the second port: every further frame goes there, sealed with keys that were agreed inside
+CURVE (`mpc.transport.sealed`).
 """
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
+from collections.abc import Container, Mapping
+from typing import Final
 
 import zmq
 
-from mpc.errors import ConfigError, DealerLost, PartyLost
+from mpc.config import Launch
+from mpc.errors import AuthenticationError, ConfigError, CorruptFrame, DealerLost, PartyLost
 from mpc.fixed_point import Words
+from mpc.transport import sealed
+from mpc.transport.admission import Admission
 from mpc.transport.base import Frame, Transport
-from mpc.transport.frames import HEADER_BYTES, Kind, pack
+from mpc.transport.frames import HEADER_BYTES, KIND_AT, Kind, pack
+from mpc.transport.links import COPY_BELOW, Admit, Curve, Limits, Links, Timing
 
-COPY_BELOW = 1 << 16  # bytes: smaller frames are cheaper to copy than to share with the I/O thread
-PROBE_SECONDS = 0.2
-RECONNECT_MS = 5
-MAX_FRAME_BYTES = 1 << 36
-PING = pack(Kind.PING, 0, 0, bytes(16))
+MAX_FRAME_BYTES: Final = 1 << 36
+MAX_QUEUED_BYTES: Final = 1 << 33  # of one peer, ahead of what the program has read
+GREETING_BYTES: Final = 1 << 16
+RECORDS_WAITING: Final = 64
+NAME_BYTES: Final = 8
+NETWORK_RECONNECT_MS: Final = 100
+TIDY_EVERY: Final = 256  # receives between looks at what else the control port brought
+PING: Final = pack(Kind.PING, 0, 0, bytes(16))
+HERE: Final = pack(Kind.HELLO, 0, 0, bytes(16))  # the first frame of the second port
 
 
 class ZmqTransport(Transport):
     """The links of one rank; ``addresses[r]`` is where rank r is bound.
 
-    ``session``: how many sessions the processes opened before; a frame of another one is never taken for one of this.
+    ``session``: how many sessions the processes opened before, for addresses of one's own each.
     """
+
+    _names: tuple[str, ...] = ()
 
     def __init__(
         self, rank: int, world_size: int, addresses: tuple[str, ...], dealer: bool = True, session: int = 0
     ) -> None:
-        super().__init__(rank, world_size)
-        self._session = session
         addresses = tuple(f"{a}.{session}" if a.startswith("ipc://") else a for a in addresses)
+        endpoints = tuple(((a, ""), (a, "")) for a in addresses)
+        self._open(rank, world_size, dealer, endpoints, None, Limits(MAX_FRAME_BYTES), Timing())
+
+    @classmethod
+    def of(cls, launch: Launch, session: int = 0) -> ZmqTransport:
+        """The links of a process where its launch description says."""
+        config, sites = launch.config, launch.sites
+        if sites is None:
+            return cls(launch.rank, config.world_size, launch.addresses, config.needs_dealer, session)
+        self = cls.__new__(cls)
+        endpoints = tuple((e.connect, e.bind) for e in sites.endpoints)
+        curve = None
+        if sites.secret_key is not None:
+            keys = tuple(key.encode() for key in config.public_keys)
+            curve = Curve(keys[launch.rank], sites.secret_key.encode(), keys)
+        self._names = config.names
+        limits = Limits(GREETING_BYTES, RECORDS_WAITING) if curve else Limits(MAX_FRAME_BYTES)
+        timing = Timing(NETWORK_RECONNECT_MS, config.deadline)
+        self._open(launch.rank, config.world_size, config.needs_dealer, endpoints, curve, limits, timing)
+        return self
+
+    def _open(
+        self,
+        rank: int,
+        world_size: int,
+        dealer: bool,
+        endpoints: tuple[tuple[tuple[str, str], tuple[str, str]], ...],
+        curve: Curve | None,
+        limits: Limits,
+        timing: Timing,
+    ) -> None:
+        super().__init__(rank, world_size)
         last = world_size if dealer else world_size - 1
-        self._context = zmq.Context(io_threads=1)
+        self._lower = range(min(rank, world_size))
+        self._listens = rank < last
+        self._endpoints, self._timing = endpoints, timing
         self._inbox: dict[int, deque[Frame]] = {p: deque() for p in range(last + 1) if p != rank}
-        self._connected: dict[int, zmq.Socket[bytes]] = {}
-        self._monitors: dict[int, zmq.Socket[bytes]] = {}
-        self._peer_of: dict[zmq.Socket[bytes], int] = {}
-        self._poller = zmq.Poller()
-        self._router: zmq.Socket[bytes] | None = None
+        self._queued: dict[int, int] = dict.fromkeys(self._inbox, 0)
+        self._sealers: dict[int, sealed.Sealer] = {}
+        self._openers: dict[int, sealed.Opener] = {}
+        self._admission: Admission | None = None
+        self._bulk: Links | None = None
+        self._reads = 0
+        self._context = zmq.Context(io_threads=1)
+        self._control = Links(self._context, limits, timing, curve)
         try:
-            if rank < last:
-                self._router = self._socket(zmq.ROUTER)
-                self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-                self._router.bind(addresses[rank])
-                self._poller.register(self._router, zmq.POLLIN)
-            for peer in range(min(rank, world_size)):
-                socket = self._socket(zmq.DEALER)
-                socket.setsockopt(zmq.ROUTING_ID, self._identity(rank))
-                self._monitors[peer] = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-                socket.connect(addresses[peer])
-                self._connected[peer] = socket
-                self._peer_of[socket] = peer
-                self._poller.register(socket, zmq.POLLIN)
-        except zmq.ZMQError as error:
+            if curve is not None and self._listens:
+                others = {r: key for r, key in enumerate(curve.peers) if r > rank}
+                self._admission = Admission(self._context, others)
+            if self._listens:
+                self._control.bind(endpoints[rank][1][0])
+            own = b"%d-" % rank + os.urandom(NAME_BYTES)  # of this session: what an earlier one left is told apart
+            for peer in self._lower:
+                self._control.connect(peer, endpoints[peer][0][0], own)
+            if curve is not None:
+                self._bulk = Links(self._context, Limits(sealed.MAX_RECORD_BYTES, RECORDS_WAITING), timing)
+                if self._listens:
+                    self._bulk.bind(endpoints[rank][1][1])
+        except BaseException:
             self.close(0)
-            raise ConfigError(f"rank {rank} cannot use the addresses {addresses}: {error}") from error
+            raise
 
-    def _socket(self, kind: int) -> zmq.Socket[bytes]:
-        socket: zmq.Socket[bytes] = self._context.socket(kind)
-        socket.setsockopt(zmq.SNDHWM, 0)
-        socket.setsockopt(zmq.RCVHWM, 0)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
-        socket.setsockopt(zmq.RCVTIMEO, int(PROBE_SECONDS * 1000))
-        return socket
+    # --- who is who
+    def name(self, peer: int) -> str:
+        who = super().name(peer)
+        return f"{who} ({self._names[peer]})" if peer < len(self._names) else who
 
+    def _admit(self, name: bytes, message: bytes | zmq.Frame) -> int:
+        """The rank behind a message on the control port, or -1: a peer's connection is the one it greeted over."""
+        rank = _claimed(name)
+        if rank not in self._inbox or rank < self.rank:
+            return -1
+        if self._admission is not None and (owner := self._admission.rank_of(message)) != rank:
+            whose = f"the key of {self.name(owner)}" if owner >= 0 else "no key"
+            raise AuthenticationError(f"somebody with {whose} claims to be {self.name(rank)}")
+        if self._control.ids.get(rank) != name:
+            data = message if isinstance(message, bytes) else message.buffer
+            if len(data) <= KIND_AT or data[KIND_AT] != Kind.HELLO or rank in self._openers:
+                return -1  # left from an earlier session, or no greeting
+            self._control.ids[rank] = name
+            self.forget(rank)
+        return rank
+
+    def _admit_bulk(self, name: bytes, message: bytes | zmq.Frame) -> int:
+        return -1
+
+    def forget(self, peer: int) -> None:
+        self._inbox[peer].clear()
+        self._queued[peer] = 0
+        self.greeted.discard(peer)
+
+    # --- sending and receiving
     def send(self, peer: int, frame: bytes | Words) -> None:
         nbytes = len(frame) if isinstance(frame, bytes) else frame.nbytes
-        self._send(peer, frame, nbytes)
-        self.meter.sent(peer, nbytes)
-
-    def _send(self, peer: int, frame: bytes | Words, nbytes: int) -> None:
-        copy = nbytes < COPY_BELOW
-        socket = self._connected.get(peer)
         try:
-            if socket is None:
-                assert self._router is not None
-                self._router.send(self._identity(peer), zmq.SNDMORE)
-                socket = self._router
-            socket.send(frame, 0, copy)  # type: ignore[arg-type]  # arrays are buffers; typed so from Python 3.12 on
+            sealer = self._sealers.get(peer)
+            if sealer is None:
+                self._control.send(peer, frame, nbytes)
+            else:
+                assert self._bulk is not None
+                for record in sealer.records(frame):
+                    self._bulk.send(peer, record, len(record))
         except zmq.ZMQError as error:
             raise self._lost(peer, "closed its connection") from error
+        self.meter.sent(peer, nbytes)
 
     def recv(self, peer: int, timeout: float, size_hint: int = 0) -> Frame:
         inbox = self._inbox[peer]
-        socket = self._connected.get(peer)
-        copy = size_hint < COPY_BELOW
+        links, admit = self._of(peer)
+        copy = size_hint < COPY_BELOW and (self._admission is None or links is self._bulk)
+        self._reads += 1
+        if self._reads % TIDY_EVERY == 0:
+            self._tidy()
         deadline = time.monotonic() + timeout
         while not inbox:
             try:
-                if socket is not None:
-                    self._arrived(peer, socket.recv(copy=copy))
-                else:
-                    self._recv_router(copy)
+                got = links.receive(peer, copy, admit)
+                if got is not None:
+                    self._arrived(*got)
             except zmq.Again:
-                self._probe(peer)
+                self.probe(peer)
             if not inbox and time.monotonic() >= deadline:
-                raise self._lost(peer, f"sent nothing for {timeout:g} s")
-        return inbox.popleft()
+                raise self._silent(peer, timeout)
+        return self._next(peer)
 
-    def recv_any(self, timeout: float, likely: int | None = None) -> tuple[int, Frame] | None:
-        socket = self._connected.get(likely) if likely is not None else None
-        if likely is not None and socket is not None:
+    def recv_any(
+        self, timeout: float, likely: int | None = None, among: Container[int] | None = None
+    ) -> tuple[int, Frame] | None:
+        if likely is not None and not self._of(likely)[0].listens_to(likely):
+            links, admit = self._of(likely)
             try:
-                self._arrived(likely, socket.recv())  # waits PROBE_SECONDS
+                got = links.receive(likely, False, admit)  # waits PROBE_SECONDS
+                if got is not None:
+                    self._arrived(*got)
             except zmq.Again:
                 timeout = 0
         for waited in (False, True):
             for peer, inbox in self._inbox.items():
-                if inbox:
-                    return peer, inbox.popleft()
+                if inbox and (among is None or peer in among):
+                    return peer, self._next(peer)
             if not waited:
-                for ready, _ in self._poller.poll(int(timeout * 1000)):
-                    if ready is self._router:
-                        self._recv_router(False)
-                    else:
-                        self._arrived(self._peer_of[ready], ready.recv(copy=False))
+                bulk = self._bulk if self._openers else None
+                links, admit = (self._control, self._admit) if bulk is None else (bulk, self._admit_bulk)
+                for peer, data in links.arrived(timeout, admit):
+                    self._arrived(peer, data)
         return None
 
-    def _recv_router(self, copy: bool, flags: int = 0) -> None:
-        assert self._router is not None
-        parts = self._router.recv_multipart(flags, copy)
-        if len(parts) != 2:
-            return  # no frame of ours: a frame is one part behind the sender's identity
-        identity = parts[0]
-        peer = self._rank_of(identity if isinstance(identity, bytes) else identity.bytes)
-        if peer > self.rank:
-            self._arrived(peer, parts[1])
+    def _of(self, peer: int) -> tuple[Links, Admit]:
+        """Where that peer's frames come from now."""
+        if peer in self._openers:
+            assert self._bulk is not None
+            return self._bulk, self._admit_bulk
+        return self._control, self._admit
 
-    def _arrived(self, peer: int, message: bytes | zmq.Frame) -> None:
-        data = message if isinstance(message, bytes) else message.buffer
-        if peer not in self.greeted:
-            self._forget_disconnects(peer)
-        if self.is_news(peer, data):
-            self.meter.received(peer, len(data))
-            self._inbox[peer].append(data)
+    def _next(self, peer: int) -> Frame:
+        data = self._inbox[peer].popleft()
+        self._queued[peer] -= len(data)
+        return data
 
-    def _forget_disconnects(self, peer: int) -> None:
-        """Before a peer's first frame: its TCP port may have belonged to the session before, which closed."""
-        monitor = self._monitors.get(peer)
-        while monitor is not None and monitor.poll(0):
-            monitor.recv_multipart()
-
-    def alive(self) -> None:
-        """Raise PartyLost or DealerLost if a peer heard before has gone."""
-        for peer in self._inbox:
-            self._probe(peer)
-
-    def _probe(self, peer: int) -> None:
-        """Raise if a peer heard before has gone and left nothing to read."""
-        if peer not in self.greeted:
+    def _arrived(self, peer: int, data: Frame) -> None:
+        opener = self._openers.get(peer)
+        if opener is not None:
+            whole = opener.take(data)
+            if whole is None:
+                return
+            data = whole
+        elif peer not in self.greeted:
+            self._control.disconnected(peer)  # its port may have belonged to the session before, which closed
+        if not self.is_news(peer, data):
             return
-        monitor = self._monitors.get(peer)
-        if monitor is None:
+        self.meter.received(peer, len(data))
+        self._queued[peer] += len(data)
+        if self._queued[peer] > MAX_QUEUED_BYTES:
+            raise CorruptFrame(f"{self.name(peer)} sent {self._queued[peer]} bytes ahead of the program; want {MAX_QUEUED_BYTES}")
+        self._inbox[peer].append(data)
+
+    # --- between machines
+    def protect(self, secrets: Mapping[int, bytes], timeout: float) -> dict[int, PartyLost]:
+        if self._bulk is None:
+            return {}
+        for peer, secret in secrets.items():
+            sending, receiving = sealed.keys(secret, self.rank, peer)
+            self._sealers[peer] = sealed.Sealer(sending)
+            self._openers[peer] = sealed.Opener(receiving, MAX_QUEUED_BYTES, self.name(peer))
+            self.greeted.discard(peer)
+            if peer in self._lower:
+                self._bulk.connect(peer, self._endpoints[peer][0][1], sealed.token(secret))
+                self.send(peer, HERE)
+            else:
+                self._bulk.ids[peer] = sealed.token(secret)
+        failed: dict[int, PartyLost] = {}
+        deadline = time.monotonic() + timeout
+        for peer in sorted(secrets, reverse=True):
             try:
-                self._send(peer, PING, HEADER_BYTES)
-            except PartyLost:
-                self._drain(peer)
-                if not self._inbox[peer]:
-                    raise
-        elif monitor.poll(0):
-            monitor.recv_multipart()  # the one event asked for: the connection is gone
-            self._drain(peer)
-            if not self._inbox[peer]:
-                raise self._lost(peer, "closed its connection")
+                self.recv(peer, max(0.0, deadline - time.monotonic()))
+                if peer not in self._lower:
+                    self.send(peer, HERE)
+            except PartyLost as error:
+                where = "" if peer not in self._lower else f" at {self._endpoints[peer][0][1]}"
+                failed[peer] = type(error)(f"{error}; its second port{where} (bulk data) was not reached: is it open?")
+        return failed
+
+    def _tidy(self) -> None:
+        """Throw away the pings of peers that waited, where frames come through the second port."""
+        for peer in self._lower if self._openers else ():
+            try:
+                while True:
+                    self._control.receive(peer, True, self._admit, zmq.NOBLOCK)
+            except zmq.Again:
+                continue
+
+    # --- who is gone
+    def probe(self, peer: int) -> None:
+        if self._control.listens_to(peer):
+            if peer not in self.greeted:
+                return
+            try:
+                self._control.send(peer, PING, HEADER_BYTES)
+                return
+            except zmq.ZMQError:
+                pass
+        else:
+            bulk_gone = self._bulk is not None and self._bulk.disconnected(peer)
+            gone = self._control.disconnected(peer) or bulk_gone
+            if "refused this party's key" in self._control.trouble.get(peer, ""):
+                raise AuthenticationError(f"{self.name(peer)} {self._control.trouble[peer]}")
+            if not gone or peer not in self.greeted:
+                return
+        self._drain(peer)
+        if not self._inbox[peer]:
+            raise self._lost(peer, "closed its connection")
 
     def _drain(self, peer: int) -> None:
         """Take in what arrived before a connection went: it still counts."""
-        socket = self._connected.get(peer)
+        links, admit = self._of(peer)
         while True:
             try:
-                if socket is not None:
-                    self._arrived(peer, socket.recv(zmq.NOBLOCK))
-                else:
-                    self._recv_router(True, zmq.NOBLOCK)
+                got = links.receive(peer, False, admit, zmq.NOBLOCK)
+                if got is not None:
+                    self._arrived(*got)
             except zmq.Again:
                 return
 
-    def _identity(self, rank: int) -> bytes:
-        return b"rank-%d-%d" % (rank, self._session)
+    def trouble(self, peer: int) -> str:
+        strangers = self._admission.strangers() if self._admission is not None and peer > self.rank else ""
+        return self._control.trouble.get(peer, strangers)
 
-    def _rank_of(self, identity: bytes) -> int:
-        """The rank that this identity claims in this session, or -1."""
-        for peer in self._inbox:
-            if identity == self._identity(peer):
-                return peer
-        return -1
+    def _silent(self, peer: int, timeout: float) -> PartyLost:
+        if peer not in self.greeted and (why := self.trouble(peer)):
+            return self._lost(peer, why)
+        return self._lost(peer, f"sent nothing for {timeout:g} s")
 
     def _lost(self, peer: int, what: str) -> PartyLost:
         lost = DealerLost if peer == self.world_size else PartyLost
         return lost(f"{self.name(peer)} {what}")
 
     def close(self, linger: float = 1.0) -> None:
-        for peer, socket in self._connected.items():
-            if peer in self._monitors:
-                socket.disable_monitor()
-            socket.close(int(linger * 1000))
-        for monitor in self._monitors.values():
-            monitor.close(0)
-        if self._router is not None:
-            self._router.close(int(linger * 1000))
-        self._connected.clear()
-        self._monitors.clear()
-        self._router = None
+        self._control.close(linger)
+        if self._bulk is not None:
+            self._bulk.close(linger)
+        if self._admission is not None:
+            self._admission.close()
+            self._admission = None
         self._context.term()
 
+
+def _claimed(name: bytes) -> int:
+    """The rank that a routing id of the control port claims, or -1."""
+    rank, dash, rest = name.partition(b"-")
+    return int(rank) if dash and len(rest) == NAME_BYTES and rank.isdigit() and len(rank) == 1 else -1

@@ -1,9 +1,19 @@
 """What several commands need."""
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import NoReturn
 
 import typer
+
+from mpc import runfile
+from mpc.config import Launch
+from mpc.errors import MPCError
+from mpc.failures import exit_code
+from mpc.runfile import RunFile
 
 
 def choice(name: str, values: tuple[str, ...], got: str) -> str:
@@ -16,3 +26,34 @@ def choice(name: str, values: tuple[str, ...], got: str) -> str:
 def terminated(number: int, frame: object) -> NoReturn:
     """Signal handler: end as at `sys.exit`, so that whatever stands open is closed."""
     raise SystemExit(128 + number)
+
+
+@contextmanager
+def failing() -> Iterator[None]:
+    """Errors of the engine and the operating system as one line and an exit code."""
+    try:
+        yield
+    except MPCError as error:
+        print(f"mpc: {error}", file=sys.stderr)
+        raise typer.Exit(exit_code(error)) from None
+    except OSError as error:
+        print(f"mpc: {error}", file=sys.stderr)
+        raise typer.Exit(6) from None
+    except KeyboardInterrupt:
+        print("mpc: interrupted", file=sys.stderr)
+        raise typer.Exit(130) from None
+
+
+def seat(config: str, name: str, key: str | None) -> tuple[RunFile, Launch]:
+    """What run.toml says of the process ``name``. Raises ConfigError; warns where the run does without keys."""
+    path = Path(config)
+    file = runfile.read(path)
+    rank = file.rank_of(name)
+    launch = file.launch(rank, runfile.key_of(file, path, name, key))
+    if file.insecure_plaintext:
+        print(
+            "mpc: WARNING: insecure_plaintext = true: whoever is on the network reads every message and can pose as any "
+            "party; with the messages of all links everything can be learned",
+            file=sys.stderr,
+        )
+    return file, launch

@@ -1,15 +1,17 @@
-"""`mpc run`: a script as N parties on this machine."""
+"""`mpc run`: a script as N parties on this machine, or as one party of a run between machines."""
 from __future__ import annotations
 
 import signal
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from typer.core import TyperCommand
 
 from mpc import launch
 from mpc.config import MAX_PARTIES, MIN_PARTIES, PROTOCOLS
-from mpc.parties.commands.common import choice, terminated
+from mpc.parties.commands.common import choice, failing, seat, terminated
+from mpc.parties.member import run_member
 
 
 class RunCommand(TyperCommand):
@@ -30,6 +32,7 @@ class RunCommand(TyperCommand):
 
 
 def run(
+    context: typer.Context,
     script: Annotated[str, typer.Argument(help="The program: the same file for every party.", show_default=False)],
     args: Annotated[list[str] | None, typer.Argument(help="What follows goes to the script's sys.argv.")] = None,
     parties: Annotated[int, typer.Option("-n", "--parties", min=MIN_PARTIES, max=MAX_PARTIES)] = 3,
@@ -44,16 +47,22 @@ def run(
         ),
     ] = False,
     page: Annotated[str | None, typer.Option("--report-page", hidden=True)] = None,
+    config: Annotated[
+        str | None, typer.Option(metavar="run.toml", help="Between machines: who takes part, and where; with --as.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="Which party of run.toml this process is.")] = None,
+    key: Annotated[str | None, typer.Option(metavar="FILE", help="Secret key [NAME.key beside run.toml, or $MPC_KEY].")] = None,
     checkpoint: Annotated[
         str | None,
         typer.Option(metavar="DIR", help="Where loops with a checkpoint save, and go on when the same command runs again."),
     ] = None,
     all_output: Annotated[bool, typer.Option("--all-output", help="Show every party's output, marked [rank].")] = False,
 ) -> None:
-    """Run a script as N parties and a dealer on this machine, one process each.
+    """Run a script as N parties and a dealer on this machine, one process each; with --config as one party among machines.
 
     The script opens `with mpc.session() as s:` and is the same at every party; `s.rank` says which one it is.
-    Rank 0 prints as usual, the others are silent.
+    On one machine rank 0 prints as usual, the others are silent. Between machines every organisation starts its own
+    party, and somebody without data `mpc dealer` (see `mpc keygen --help` and `mpc check --help`).
 
         mpc run -n 3 train.py
 
@@ -63,6 +72,8 @@ def run(
 
         mpc run -n 2 --checkpoint saved train.py
 
+        mpc run --config run.toml --as st-marys train.py
+
     **Exit codes**: 0 done; 1 the script's own error; 2 wrong command line; 3 a party was lost (killed, silent);
     4 the parties ran different programs; 5 bad input (NaN, out of range, wrong shape); 6 wrong setting or
     installation; 7 a peer that is not who it should be; 8 damaged data; 9 preprocessing used up; 10 another error
@@ -71,6 +82,17 @@ def run(
     choice("--protocol", PROTOCOLS, protocol)
     choice("--transport", ("ipc", "tcp"), transport)
     signal.signal(signal.SIGTERM, terminated)
+    if config is not None:
+        _refuse(context, ("parties", "protocol", "transport", "deadline", "frac_bits", "all_output"))
+        if name is None:
+            raise typer.BadParameter("--config needs --as NAME: which party is this?", param_hint="--as")
+        with failing():
+            _, place = seat(config, name, key)
+            place = msgspec.structs.replace(place, checkpoint=launch.directory(checkpoint))
+            code = run_member(place, script, args or [], report, page)
+        raise typer.Exit(code)
+    if name is not None or key is not None:
+        raise typer.BadParameter("--as and --key say who this process is in a run between machines; add --config run.toml")
     code = launch.run_script(
         script,
         args or [],
@@ -85,3 +107,12 @@ def run(
         checkpoint=checkpoint,
     )
     raise typer.Exit(code)
+
+
+def _refuse(context: typer.Context, names: tuple[str, ...]) -> None:
+    """These options are run.toml's business."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = name.replace("_", "-")
+            raise typer.BadParameter(f"--{option} is for runs on one machine; here run.toml says it", param_hint=f"--{option}")
