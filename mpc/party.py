@@ -26,6 +26,7 @@ from mpc.exchange import FromOwner, Pending, abort_frame, call_site, checked_sha
 from mpc.fixed_point import Floats, Words
 from mpc.handshake import Agreement
 from mpc.masks import Mask, Shape
+from mpc.network import LOOPBACK, Network
 from mpc.report import FINISHED, Backward, Books, LedgerLine, Report, Scope, where
 from mpc.sharing import Share
 from mpc.transport import frames
@@ -63,6 +64,7 @@ class Party:
     checkpoint: str | None = None  # the directory of `mpc run --checkpoint`
     protocol: Protocol
     preprocessing: Source
+    network: Network = LOOPBACK  # set when the session opens, alike at all parties, or by a test
 
     def __init__(self, transport: Transport, config: SessionConfig, agreement: Agreement) -> None:
         self.transport = transport
@@ -383,6 +385,8 @@ class Party:
         """Tell every peer that this party stops, by error type, rank and operation only."""
         if self.closed:
             return
+        if not isinstance(error, errors.MPCError):
+            error.add_note(f"in a session: party {self.rank} of {self.world_size}, after operation {self._op}")
         frame = abort_frame(error, self.rank, self._op)
         last = self.world_size + 1 if self.config.needs_dealer else self.world_size
         for peer in (p for p in range(last) if p != self.rank and p not in self._gone):
