@@ -15,6 +15,7 @@ MIN_PARTIES: Final = 2
 MAX_PARTIES: Final = 8
 MAX_DEADLINE: Final = 86400.0  # seconds: a day
 PROTOCOLS: Final = ("additive", "clear")
+PREPROCESSING: Final = ("dealer", "store", "plan")
 
 
 class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,6 +24,7 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``frac_bits``: fraction bits of fixed-point values. ``deadline``: seconds that any receive may take. ``names``,
     ``public_keys``: of the parties by rank and of the dealer, where they are on machines of their own; none on one
     machine. Addresses are not part of it: machines may see each other under different ones.
+    ``preprocessing``: correlations from the dealer, from stores, or none in a dry run ("plan").
     """
 
     world_size: int
@@ -31,12 +33,17 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     deadline: float = 60.0
     names: tuple[str, ...] = ()
     public_keys: tuple[str, ...] = ()
+    preprocessing: str = "dealer"
 
     def __post_init__(self) -> None:
         if not MIN_PARTIES <= self.world_size <= MAX_PARTIES:
             raise ConfigError(f"got {self.world_size} parties; want {MIN_PARTIES} to {MAX_PARTIES}")
         if self.protocol not in PROTOCOLS:
             raise ConfigError(f"got protocol {self.protocol!r}; want one of {', '.join(PROTOCOLS)}")
+        if self.preprocessing not in PREPROCESSING:
+            raise ConfigError(f"got preprocessing {self.preprocessing!r}; want one of {', '.join(PREPROCESSING)}")
+        if self.preprocessing != "dealer" and self.protocol == "clear":
+            raise ConfigError("got protocol 'clear' with stored preprocessing: it needs no correlations")
         if not 4 <= self.frac_bits <= 24:
             raise ConfigError(f"got frac_bits {self.frac_bits}; want 4 to 24")
         if not 0 < self.deadline <= MAX_DEADLINE:
@@ -44,7 +51,7 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def needs_dealer(self) -> bool:
-        return self.protocol != "clear"
+        return self.protocol != "clear" and self.preprocessing == "dealer"
 
     def digest(self) -> bytes:
         """16 bytes that differ when any setting or the wire version differs."""
@@ -84,13 +91,16 @@ class Sites(msgspec.Struct, frozen=True):
 
 class Launch(msgspec.Struct, frozen=True):
     """Where this process stands: its rank (``world_size`` is the dealer) and everybody's address, by rank; ``network``
-    instead of addresses between machines. ``checkpoint``: where checkpointed loops have their files, if anywhere."""
+    instead of addresses between machines. ``checkpoint``: where checkpointed loops have their files, if anywhere.
+    ``store``: file or directory of stored correlations. ``plan``: where a dry run writes its plan, if this process does."""
 
     rank: int
     config: SessionConfig
     addresses: tuple[str, ...] = ()
     sites: Sites | None = None
     checkpoint: str | None = None
+    store: str | None = None
+    plan: str | None = None
 
     @property
     def is_dealer(self) -> bool:

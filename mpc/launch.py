@@ -28,6 +28,8 @@ def local(
     deadline: float = 60.0,
     timeout: float | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    store: str | os.PathLike[str] | None = None,
+    plan: str | os.PathLike[str] | None = None,
 ) -> list[Any]:
     """Run ``function(*args)`` as local parties and a dealer, one process each; its results by rank.
 
@@ -35,14 +37,20 @@ def local(
     usual, the other ranks are silent. ``threads``: threads of this process instead (tests, debugging). ``transport``:
     "ipc" (sockets in a private directory) or "tcp" (127.0.0.1). ``deadline``: seconds that a party waits for another;
     ``timeout``: seconds for the whole run. ``checkpoint``: the directory of loops with a checkpoint (`mpc.data.batches`).
+    ``store``: a directory of stored correlations (`mpc preprocess`) instead of a dealer. ``plan``: a dry run without data,
+    which writes there what the program will ask of the dealer.
 
     Raises the exception of the party that failed first, with its rank and remote traceback; `PartyLost` for one that
     was killed or is still running after ``timeout``; `NotSupported` for results that cannot be pickled.
     """
-    config = SessionConfig(world_size=parties, protocol=protocol, frac_bits=frac_bits, deadline=deadline)
+    config = SessionConfig(
+        world_size=parties, protocol=protocol, frac_bits=frac_bits, deadline=deadline, preprocessing=_preprocessing(store, plan)
+    )
     if threads:
-        return run_threads(function, tuple(args), config, timeout, directory(checkpoint))
-    with Run(config, transport, checkpoint=directory(checkpoint)) as run:  # starting takes longer than pickling
+        return run_threads(function, tuple(args), config, timeout, directory(checkpoint), _absolute(store), _absolute(plan))
+    with Run(
+        config, transport, checkpoint=directory(checkpoint), store=_absolute(store), plan=_absolute(plan)
+    ) as run:  # starting takes longer than pickling
         call = pickled_call(function, tuple(args))
         children = run.finish(Task("", PACKAGE, path=_search_path(), call=call, argv=list(sys.argv)), timeout)
     error = first_failure(children, config, run.timed_out, timeout)
@@ -63,16 +71,22 @@ def run_script(
     report: bool = False,
     page: str | None = None,
     checkpoint: str | None = None,
+    store: str | None = None,
+    plan: str | None = None,
 ) -> int:
     """`mpc run`: the script as every party, with its messages on stderr; the exit code (see the module).
 
     ``report``: print each session's costs and ledger at the end. ``page``: also write them there as HTML. ``checkpoint``:
-    the directory that checkpointed loops save to and go on from.
+    the directory that checkpointed loops save to and go on from. ``store``: stored correlations instead of a dealer.
+    ``plan``: a dry run that writes its plan there (`mpc preprocess`).
     """
     try:
-        config = SessionConfig(world_size=parties, protocol=protocol, frac_bits=frac_bits, deadline=deadline)
+        config = SessionConfig(
+            world_size=parties, protocol=protocol, frac_bits=frac_bits, deadline=deadline,
+            preprocessing=_preprocessing(store, plan),
+        )  # fmt: skip
         checked_script(script, page)
-        with Run(config, transport, all_output, directory(checkpoint), interrupt) as run:
+        with Run(config, transport, all_output, directory(checkpoint), interrupt, _absolute(store), _absolute(plan)) as run:
             path = [os.path.dirname(os.path.abspath(script)), *_search_path()[1:]]
             argv = [script, *argv]
             task = Task("", PACKAGE, path=path, script=script, argv=argv, report=report or page is not None)
@@ -108,6 +122,18 @@ def checked_script(script: str, page: str | None) -> None:
         raise ConfigError(f"got script {script!r}; want a Python file (there is none at that path)")
     if page is not None and not os.access(os.path.dirname(os.path.abspath(page)), os.W_OK):
         raise ConfigError(f"got report {page!r}; want a file in a directory that exists and can be written")
+
+
+def _preprocessing(store: object, plan: object) -> str:
+    """Which kind of session that makes."""
+    if store is not None and plan is not None:
+        raise ConfigError("got a store and a plan to write; a dry run uses no store")
+    return "store" if store is not None else "plan" if plan is not None else "dealer"
+
+
+def _absolute(path: str | os.PathLike[str] | None) -> str | None:
+    """The same path wherever the program goes."""
+    return None if path is None else os.path.abspath(os.fspath(path))
 
 
 def directory(checkpoint: str | os.PathLike[str] | None) -> str | None:

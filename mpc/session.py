@@ -14,7 +14,7 @@ from mpc.config import LAUNCH_VARIABLE, Launch, threads
 from mpc.errors import ConfigError, SessionError
 from mpc.handshake import agree
 from mpc.party import _CURRENT, Party
-from mpc.preprocessing.client import DealerClient
+from mpc.preprocessing.sources import party_of, provided
 from mpc.protocols.additive import Additive
 from mpc.protocols.clear import Clear
 from mpc.survey import agreed
@@ -76,22 +76,22 @@ def session() -> Iterator[Party]:
         else ZmqTransport.of(launch, next(_SESSIONS))
     )
     try:
-        party = Party(transport, config, agree(transport, config, config.deadline))
+        party = party_of(transport, launch, agree(transport, config, config.deadline))
     except BaseException:
         transport.close(0)
         raise
     party.protocol = PROTOCOL_CLASSES[config.protocol](party)
-    party.preprocessing = DealerClient(party)
     party.checkpoint = launch.checkpoint
-    seed = _SEED.get()
-    if seed is not None:
-        party.manual_seed(seed)
     token = _CURRENT.set(party)
     try:
-        if launch.sites is not None:
-            party.network = agreed(party)
-        yield party
-        party.close()
+        with provided(party, launch) as party.preprocessing:
+            if launch.sites is not None and config.preprocessing == "dealer":
+                party.network = agreed(party)
+            seed = _SEED.get()
+            if seed is not None:
+                party.manual_seed(seed)
+            yield party
+            party.close()
     except BaseException as error:
         party.abort(error)
         raise

@@ -34,6 +34,8 @@ class Run:
         all_output: bool = False,
         checkpoint: str | None = None,
         handler: Handler | None = None,
+        store: str | None = None,
+        plan: str | None = None,
     ) -> None:
         if transport not in ("ipc", "tcp"):
             raise ConfigError(f"got transport {transport!r}; want 'ipc' or 'tcp'")
@@ -42,6 +44,8 @@ class Run:
         self.timed_out = False
         self._transport = transport
         self._checkpoint = checkpoint
+        self._store = store
+        self._plan = plan
         self._signals = Deferred(handler)
         self._supervisor = Supervisor(self._signals, all_output)
 
@@ -64,7 +68,12 @@ class Run:
         else:
             addresses = tuple(f"tcp://127.0.0.1:{port}" for port in _free_ports(size + 1))
         ranks = range(size + 1 if self.config.needs_dealer else size)
-        self._supervisor.start([Launch(rank, self.config, addresses, checkpoint=self._checkpoint) for rank in ranks])
+        self._supervisor.start([
+            Launch(
+                rank, self.config, addresses, checkpoint=self._checkpoint, store=self._store, plan=None if rank else self._plan
+            )
+            for rank in ranks
+        ])  # fmt: skip
 
     def finish(self, task: Task, timeout: float | None) -> list[Child]:
         """Hand out the task, wait, end everything; the processes as they ended."""

@@ -18,7 +18,7 @@ GRACE: Final = 5.0  # most seconds that the other parties get after the first fa
 
 def run_threads(
     function: Callable[..., Any], args: tuple[Any, ...], config: SessionConfig, timeout: float | None,
-    checkpoint: str | None = None,
+    checkpoint: str | None = None, store: str | None = None, plan: str | None = None,
 ) -> list[Any]:  # fmt: skip
     """``function(*args)`` as every party; its results by rank."""
     size = config.world_size
@@ -29,7 +29,8 @@ def run_threads(
 
     def party(rank: int) -> None:
         try:
-            LAUNCH.set((Launch(rank, config, checkpoint=checkpoint), hub))
+            place = Launch(rank, config, checkpoint=checkpoint, store=store, plan=None if rank else plan)
+            LAUNCH.set((place, hub))
             results[rank] = function(*args)
         except BaseException as error:  # handed to the caller below
             echo = isinstance(error, MPCError) and error.echo is not None

@@ -42,6 +42,7 @@ class Kind(IntEnum):
     READY = 14  # the handshake's last word: the session's identifier
     ECHO = 15  # answered with what it carries, to measure a link
     ECHOED = 16
+    STORE = 17  # which dealing of the stores is used
     PING = 254
     ABORT = 255
 
