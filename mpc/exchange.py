@@ -155,11 +155,16 @@ def call_site() -> str:
     """File and line of the program's statement that is running; empty where no program is (the dealer)."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        module = frame.f_globals.get("__package__") or frame.f_globals.get("__name__", "")
-        if module.partition(".")[0] not in ENGINE:
+        if is_program(frame):
             return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
+
+
+def is_program(frame: FrameType) -> bool:
+    """Is that frame the program's own, neither the engine's nor of what starts it?"""
+    module = frame.f_globals.get("__package__") or frame.f_globals.get("__name__", "")
+    return module.partition(".")[0] not in ENGINE
 
 
 def here() -> str:

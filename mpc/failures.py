@@ -14,7 +14,9 @@ Exit codes of `mpc run`, by cause:
 8     a damaged message, or saved material that fails its check
 9     preprocessing is used up
 10    another error of the engine
+129   ended by SIGHUP: its terminal went
 130   interrupted (Ctrl-C)
+143   ended by SIGTERM
 ====  =============================================================
 
 A script that ends with ``sys.exit(code)`` ends the run with that code.
@@ -23,6 +25,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
 from mpc import errors
@@ -59,16 +62,17 @@ def exit_code(error: BaseException) -> int:
 
 
 def first_failed(children: list[Child]) -> Child | None:
-    """Who is to be shown: an error of its own first, then a process that died, a lost peer, an echo; the earliest."""
+    """Who is to be shown: who failed by itself (an error of its own, a process that died), then who missed somebody,
+    then an echo; the earliest."""
 
     def order(child: Child) -> tuple[int, float]:
         message = child.message
-        if not isinstance(message, Failure):
-            kind = 1 if child.rank < len(children) else 2
-        elif message.echo is not None:
-            kind = 4
-        else:
-            kind = 3 if message.kind in ("PartyLost", "DealerLost") else 0
+        kind = 0
+        if isinstance(message, Failure):
+            if message.echo is not None:
+                kind = 2
+            elif message.kind in ("PartyLost", "DealerLost"):
+                kind = 1
         return kind, child.failed or 0.0
 
     failed = [c for c in children if c.failed is not None]
@@ -85,14 +89,14 @@ def first_failure(
             late = ", ".join(c.name for c in children if c.rank < config.world_size and c.message is None)
             return PartyLost(f"{late} had not finished after timeout={timeout:g} s; all processes were ended")
         return None
-    return _exception(found, config)
+    return _exception(found, children, config)
 
 
-def _exception(child: Child, config: SessionConfig) -> BaseException:
-    where = child.name if child.rank == config.world_size else f"{child.name} of {config.world_size}"
+def _exception(child: Child, children: list[Child], config: SessionConfig) -> BaseException:
+    where = _called(child, config)
     message = child.message
     if not isinstance(message, Failure):
-        error: BaseException = PartyLost(_death(child))
+        error: BaseException = PartyLost(death(child))
     else:
         restored = _restored(message)
         error = restored or PartyLost(f"{where} stopped with {message.kind}: {message.message}")
@@ -100,16 +104,56 @@ def _exception(child: Child, config: SessionConfig) -> BaseException:
         error.add_note(f"raised at {where}")
         if isinstance(error, MPCError):
             error.echo = message.echo
+    for note in surroundings(child, children):
+        error.add_note(note)
     if child.rank != 0 and child.stderr_text():
         error.add_note(f"stderr of {child.name}:\n{child.stderr_text()}")
     return error
 
 
-def _death(child: Child) -> str:
+def _called(child: Child, config: SessionConfig) -> str:
+    return child.name if child.rank == config.world_size else f"{child.name} of {config.world_size}"
+
+
+def death(child: Child) -> str:
+    """How a process ended that said nothing."""
     signal_name = child.signal_name()
-    if signal_name is not None:
-        return f"{child.name} was killed by {signal_name}"
-    return f"{child.name} ended with exit code {child.code} before it reported a result"
+    if signal_name is None:
+        return f"{child.name} ended with exit code {child.code} before it reported a result (os._exit, or a library's crash)"
+    hint = ": by somebody, or by the system when memory ran out" if signal_name == "SIGKILL" else ""
+    return f"{child.name} was killed by {signal_name}{hint}"
+
+
+def surroundings(shown: Child, children: list[Child]) -> list[str]:
+    """What the launcher knows beside the failure that it shows: what became of the process that was missed, and where in
+    the program the others were."""
+    notes = []
+    message = shown.message
+    missed = message.peer if isinstance(message, Failure) else None
+    if missed is not None and missed < len(children) and missed != shown.rank:
+        notes += _fate(children[missed])
+    lost = not isinstance(message, Failure) or missed is not None or message.kind == "ProgramMismatch"
+    places = [
+        f"{c.name} at {c.message.site}"
+        for c in children
+        if c is not shown and isinstance(c.message, Failure) and c.message.site
+    ]
+    if lost and places:
+        notes.append(f"where the others ended: {', '.join(places)}")
+    return notes
+
+
+def _fate(child: Child) -> list[str]:
+    message = child.message
+    if isinstance(message, Result) and message.left:
+        return [f"{child.name} left its session through sys.exit(), which is no error by itself:\n{message.left.rstrip()}"]
+    if isinstance(message, Result):
+        return [f"{child.name} finished its program without an error: did it leave out a session, or end early?"]
+    if child.paused:
+        return [f"{child.name} was stopped by a signal (SIGSTOP) and had not been continued"]
+    if message is None and child.stopped:
+        return [f"{child.name} was still running, without a sign of life for the others; it was ended"]
+    return []
 
 
 def _restored(message: Failure) -> BaseException | None:
@@ -130,8 +174,8 @@ def value_of(child: Child) -> Any:
         raise NotSupported(f"the result of {child.name} cannot be unpickled here: {error!r}") from error
 
 
-def explain(child: Child, config: SessionConfig) -> int:
-    """Print what failed, once, and give the exit code."""
+def explain(child: Child, config: SessionConfig, children: Sequence[Child] = ()) -> int:
+    """Print what failed, once, and give the exit code. ``children``: all that the launcher knows of."""
     message = child.message
     if isinstance(message, Failure) and message.exit is not None:
         if message.message:
@@ -139,10 +183,13 @@ def explain(child: Child, config: SessionConfig) -> int:
         return message.exit
     if child.rank != 0 and child.stderr_text():
         print(f"--- stderr of {child.name} ---\n{child.stderr_text()}", file=sys.stderr)
-    if not isinstance(message, Failure):
-        print(f"mpc: {_death(child)}", file=sys.stderr)
-        return exit_code(PartyLost())
-    where = child.name if child.rank == config.world_size else f"{child.name} of {config.world_size}"
-    print(f"mpc: {where} failed\n{message.traceback.rstrip()}", file=sys.stderr)
-    kind = errors.by_name(message.kind)
-    return exit_code(kind()) if kind is not None else 1
+    if isinstance(message, Failure):
+        print(f"mpc: {_called(child, config)} failed\n{message.traceback.rstrip()}", file=sys.stderr)
+        kind = errors.by_name(message.kind)
+        code = exit_code(kind()) if kind is not None else 1
+    else:
+        print(f"mpc: {death(child)}", file=sys.stderr)
+        code = exit_code(PartyLost())
+    for note in surroundings(child, list(children)):
+        print(f"mpc: {note}", file=sys.stderr)
+    return code

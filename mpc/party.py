@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _CURRENT: ContextVar[Party | None] = ContextVar("mpc_party", default=None)
 
+LINGER, LOCAL_LINGER = 1.0, 0.1  # most seconds until an abort has left, between machines and on one
+
 
 class Tally:
     """Rounds, payload bytes sent to others and payload bytes from the dealer: in the units in which kernels declare
@@ -395,7 +397,7 @@ class Party:
             except PartyLost:
                 continue  # it is gone already; the others still want to know
         self.closed = True
-        self.transport.close(linger=1.0)
+        self.transport.close(linger=LINGER if self.config.names else LOCAL_LINGER)
 
     def close(self) -> None:
         """End the session: agree that the program is over, release the links."""

@@ -31,14 +31,17 @@ class Task(msgspec.Struct, tag=True):
 
 
 class Result(msgspec.Struct, tag=True):
-    """A party finished; ``value`` is pickled. ``reports``: of its sessions, when asked for."""
+    """A party finished; ``value`` is pickled. ``reports``: of its sessions, when asked for. ``left``: the traceback of a
+    ``sys.exit(0)`` inside a session, which is no success if the others went on."""
 
     value: bytes
     reports: list[Report] = []
+    left: str = ""
 
 
 class Failure(msgspec.Struct, tag=True):
-    """A party raised. ``exception`` is the pickled exception where that works; ``exit`` the code of a SystemExit."""
+    """A party raised. ``exception`` is the pickled exception where that works; ``exit`` the code of a SystemExit;
+    ``peer`` whom a `PartyLost` missed; ``site`` the program's file and line."""
 
     kind: str
     message: str
@@ -46,6 +49,8 @@ class Failure(msgspec.Struct, tag=True):
     echo: int | None = None
     exception: bytes | None = None
     exit: int | None = None
+    peer: int | None = None
+    site: str = ""
 
 
 class Seat(msgspec.Struct):

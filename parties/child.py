@@ -13,15 +13,17 @@ import shutil
 import sys
 import threading
 import traceback
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 
 from mpc.config import LAUNCH_VARIABLE, Launch
-from mpc.errors import ConfigError, MPCError, NotSupported, PartyLost
+from mpc.errors import AuthenticationError, ConfigError, CorruptFrame, MPCError, NotSupported, PartyLost, ProgramMismatch
 from mpc.exchange import is_program
 from mpc.pipes import PACKAGE, Failure, Message, Result, Task, read_frame, write_frame
 from mpc.report import FINISHED, Report
+
+PEERS_FAULTS: Final = (PartyLost, ProgramMismatch, CorruptFrame, AuthenticationError)
 
 
 def main(control: int, results: int) -> None:
@@ -162,11 +164,15 @@ def _site(error: BaseException) -> str:
 
 
 def _formatted(error: BaseException) -> str:
-    """The traceback without the frames that started the user's code."""
+    """The traceback without the frames that started the user's code; of a peer's fault, without the engine's either."""
     step = error.__traceback__
     inside = (__file__, "<frozen runpy>")
     while step is not None and step.tb_next is not None and step.tb_frame.f_code.co_filename in inside:
         step = step.tb_next
+    shown = traceback.TracebackException(type(error), error, step)
+    last = max((n for n, (frame, _) in enumerate(traceback.walk_tb(step), 1) if is_program(frame)), default=0)
+    if isinstance(error, PEERS_FAULTS) and last:
+        shown.stack = traceback.StackSummary.from_list(shown.stack[:last])
     text = io.StringIO()
-    traceback.TracebackException(type(error), error, step).print(file=text)
+    shown.print(file=text)
     return text.getvalue()
