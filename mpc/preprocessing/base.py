@@ -30,11 +30,13 @@ BIT_WORDS, BIT_R, BIT_LOW, BIT_TOP, BIT_PRODUCT, BIT_PAIR = 10, 11, 12, 13, 14, 
 HARMONICS = 16
 POWERS, BIT_POWERS = 17, 18
 
-TABLE_PLANES = 233
+TABLE_PLANES, BYTE_TABLE_WORDS = 233, 30  # of chunks of 4 bits; of 8 bits, for each value
 LEVELS = {  # masks and monomials of the two levels
     "tree": (27, 81, 6, 15),
     "equal": (16, 44, 4, 11),
     "four": (0, 0, 4, 11),  # the second level of equal alone
+    "tree8": (14, 367, 0, 0),  # of chunks of 8 bits: one level
+    "equal8": (8, 247, 0, 0),
 }
 
 
@@ -208,18 +210,32 @@ class Tables(Correlation, frozen=True, tag=True, array_like=True):
             raise CorruptFrame(f"tables of the low {self.low_bits} bits; want 0 to 62")
         if self.low_bits:
             r = low_part(r, self.low_bits)
-        ring.deal_tables(r, dealer.others, self.op, TABLES, out)
+        self._write(r, dealer.others, out)
+
+    def _write(self, r: Words, others: bytes, out: Words) -> None:
+        ring.deal_tables(r, others, self.op, TABLES, out)
+
+
+class ByteTables(Tables, frozen=True, tag=True, array_like=True):
+    """`Tables` of chunks of 8 bits: one merge compares them."""
+
+    def parts(self) -> tuple[Part, ...]:
+        return (Part(TABLES, BYTE_TABLE_WORDS * self.size),)
+
+    def _write(self, r: Words, others: bytes, out: Words) -> None:
+        ring.deal_tables8(r, others, self.op, TABLES, out)
 
 
 class Merges(Correlation, frozen=True, tag=True, array_like=True):
-    """Monomials of the masks of one run of a tree: ``kind`` tree (d < r), equal (AND of 16 bits) or four (AND of 4)."""
+    """Monomials of the masks of one run of a tree: ``kind`` tree (d < r), equal (AND of 16 bits) or four (AND of 4); of
+    `ByteTables` tree8 or equal8 (AND of 8)."""
 
     size: int
     kind: str
 
     def parts(self) -> tuple[Part, ...]:
         if self.kind not in LEVELS:
-            raise CorruptFrame(f"comparison of kind {self.kind!r}; want tree, equal or four")
+            raise CorruptFrame(f"comparison of kind {self.kind!r}; want one of {', '.join(LEVELS)}")
         w = ring.planes_words(self.size)
         _, first, _, second = LEVELS[self.kind]
         return Part(MONOMIALS_1, first * w), Part(MONOMIALS_2, second * w)
@@ -228,7 +244,7 @@ class Merges(Correlation, frozen=True, tag=True, array_like=True):
         if not out.size:
             return
         masks, monomials = ((MASKS_1, MONOMIALS_1), (MASKS_2, MONOMIALS_2))[k]
-        level = f"{'equal' if self.kind == 'four' else self.kind}{k + 1}"
+        level = self.kind if self.kind.endswith("8") else f"{'equal' if self.kind == 'four' else self.kind}{k + 1}"
         ring.deal_monomials(
             level, self.size, dealer.keys, self.op, masks, dealer.others, self.op, monomials, out
         )
@@ -324,7 +340,8 @@ class Powers(Correlation, frozen=True, tag=True, array_like=True):
 
 
 AnyCorrelation = Union[
-    Product, Truncation, TruncatedProduct, TwoPartyTruncation, Tables, Merges, BitValues, BitProduct, Harmonics, Powers
+    Product, Truncation, TruncatedProduct, TwoPartyTruncation, Tables, ByteTables, Merges, BitValues, BitProduct, Harmonics,
+    Powers,
 ]
 
 

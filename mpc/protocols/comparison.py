@@ -1,57 +1,28 @@
 """Comparison, equality and selection on additive shares (protocols.md, section 6).
 
-d = x + r is the tensor's opened form with r = -A. The dealer XOR-shares thermometers of the chunks of r; looking them
-up at the public d gives shares of lt and eq per chunk without communication, and two rounds of a radix-4 tree merge
-them. A word holds 64 comparisons throughout.
+d = x + r is the tensor's opened form with r = -A; `trees` compares it with the dealt r. Costs below are those of chunks of
+4 bits; with chunks of 8 bits (`choice`) one round and 19 bits (equality: 12) less.
 """
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mpc import prg, ring
+from mpc import ring
 from mpc.fixed_point import Words
-from mpc.preprocessing.base import (
-    BIT,
-    MASKS_1,
-    MASKS_2,
-    MONOMIALS_1,
-    MONOMIALS_2,
-    TABLES,
-    AnyCorrelation,
-    BitValues,
-    Dealt,
-    Merges,
-    Tables,
-    Truncation,
-    share_words,
-)
+from mpc.preprocessing.base import AnyCorrelation, BitValues, Merges, Tables, Truncation, share_words
 from mpc.protocols.alone import alone
+from mpc.protocols.trees import Asked, Trees
 from mpc.sharing import OpenedBit, Share
-from mpc.transport import frames
-from mpc.transport.frames import HEADER_WORDS, Kind
-
-if TYPE_CHECKING:
-    from mpc.party import Party
 
 HALF_RANGE = np.uint64(1 << 62)  # c = x + 2^62 + r
 ALL_ONES = np.uint64((1 << 64) - 1)
 
 
-class Asked(NamedTuple):
-    """A correlation and this party's hold on it."""
-
-    item: AnyCorrelation
-    dealt: Dealt
-
-
-class Comparison:
+class Comparison(Trees):
     """The comparison kernels of `Additive`."""
-
-    party: Party
 
     @abstractmethod
     def _masked(self, xs: Sequence[Share]) -> list[Share]:
@@ -60,102 +31,6 @@ class Comparison:
     @abstractmethod
     def _exchange(self, fresh: Sequence[Share]) -> None:
         """Open them."""
-
-    def ask(self, items: Sequence[AnyCorrelation]) -> list[Asked]:
-        """One request for correlations that belong together."""
-        return [Asked(i, d) for i, d in zip(items, self.party.preprocessing.ask(items), strict=True)]
-
-    # --- bits as XOR-shared planes
-    def less(self, ds: Sequence[Words], tables: Sequence[Asked], merges: Sequence[Asked]) -> list[Words]:
-        """Planes of shares of msb(d - r) for several public d, each against the r of its tables (which may be the same),
-        in two rounds: 33 bits per comparison."""
-        party, first, key = self.party, self.party.first, self.party.dealt
-        width = ring.planes_words(ds[0].size)
-        corrections: dict[int, Words | None] = {}
-        leaves, tops = [], []
-        for d, t in zip(ds, tables, strict=True):
-            if t.item.op not in corrections:
-                corrections[t.item.op] = t.dealt.corrected(0)
-            lteq, top = np.empty(32 * width, np.uint64), np.empty(width, np.uint64)
-            ring.compare_lookup(d, key, t.item.op, TABLES, corrections[t.item.op], first, lteq, top)
-            leaves.append(lteq)
-            tops.append(top)
-        frame = frames.new(27 * width * len(ds))
-        for lteq, m, part in zip(leaves, merges, _segments(frame, len(ds)), strict=True):
-            ring.tree1_mask(lteq, key, m.item.op, MASKS_1, part)
-        opened = party.post(Kind.BITS, merges[0].item.op, frame, (len(ds), ds[0].size)).xor()
-        nodes = []
-        for lteq, m, e in zip(leaves, merges, opened.reshape(len(ds), -1), strict=True):
-            level = np.empty(7 * width, np.uint64)
-            op = m.item.op
-            ring.tree1_merge(
-                lteq, e, key, op, MASKS_1, key, op, MONOMIALS_1, m.dealt.corrected(0), first, level
-            )
-            nodes.append(level)
-        frame = frames.new(6 * width * len(ds))
-        for level, m, part in zip(nodes, merges, _segments(frame, len(ds)), strict=True):
-            ring.tree2_mask(level, key, m.item.op, MASKS_2, part)
-        opened = party.post(Kind.BITS, merges[0].item.op, frame, (len(ds), ds[0].size)).xor()
-        results = []
-        for level, top, m, e in zip(nodes, tops, merges, opened.reshape(len(ds), -1), strict=True):
-            msb = np.empty(width, np.uint64)
-            op = m.item.op
-            ring.tree2_merge(
-                level, e, key, op, MASKS_2, key, op, MONOMIALS_2, m.dealt.corrected(1), first, top, msb
-            )
-            results.append(msb)
-        return results
-
-    def equal(self, d: Words, tables: Asked, merge: Asked) -> Words:
-        """Planes of shares of 1{d == r mod 2^63}: two rounds, 20 bits per comparison."""
-        party, width = self.party, ring.planes_words(d.size)
-        lteq, top = np.empty(32 * width, np.uint64), np.empty(width, np.uint64)
-        ring.compare_lookup(
-            d, party.dealt, tables.item.op, TABLES, tables.dealt.corrected(0), party.first, lteq, top
-        )
-        return self.all_of_four(self.all_of_sixteen(lteq, d.size, merge), d.size, merge, 1)
-
-    def all_of_sixteen(self, lteq: Words, n: int, merge: Asked) -> Words:
-        """Four planes, each the AND of four of the eq planes (16 to 31) of ``lteq``: one round, 16 bits."""
-        party, first, key, op = self.party, self.party.first, self.party.dealt, merge.item.op
-        width = ring.planes_words(n)
-        frame = frames.new(16 * width)
-        ring.equal1_mask(lteq, key, op, MASKS_1, frame[HEADER_WORDS:])
-        e = party.post(Kind.BITS, op, frame, (n,)).xor()
-        nodes = np.empty(4 * width, np.uint64)
-        ring.equal1_merge(e, key, op, MASKS_1, key, op, MONOMIALS_1, merge.dealt.corrected(0), first, nodes)
-        return nodes
-
-    def all_of_four(self, nodes: Words, n: int, merge: Asked, part: int) -> Words:
-        """The AND of four planes: one round, 4 bits. ``part``: of the correction, where its monomials are."""
-        party, first, key, op = self.party, self.party.first, self.party.dealt, merge.item.op
-        width = ring.planes_words(n)
-        frame = frames.new(4 * width)
-        ring.equal2_mask(nodes, key, op, MASKS_2, frame[HEADER_WORDS:])
-        e = party.post(Kind.BITS, op, frame, (n,)).xor()
-        bit = np.empty(width, np.uint64)
-        ring.equal2_merge(e, key, op, MASKS_2, key, op, MONOMIALS_2, merge.dealt.corrected(part), first, bit)
-        return bit
-
-    def open_bits(self, planes: Sequence[Words], bits: Sequence[Asked]) -> list[OpenedBit]:
-        """e = b XOR s for several planes of shared bits: one round, one bit each. s is the dealt bit of each item."""
-        opened = self.masked_bits(planes, [b.item.op for b in bits])
-        return [self.opened_bit(e, b) for e, b in zip(opened, bits, strict=True)]
-
-    def opened_bit(self, public: Words, bit: Asked) -> OpenedBit:
-        """The opened form of a bit whose s is dealt in both forms (part 0 is [s])."""
-        return OpenedBit(public, bit.item.op, BIT, share_words(self.party, bit.item, bit.dealt))
-
-    def masked_bits(self, planes: Sequence[Words], ops: Sequence[int]) -> list[Words]:
-        """Open b XOR s for several planes of one width, s the planes BIT of the operations: one round, one bit each."""
-        party = self.party
-        width = planes[0].size
-        frame = frames.new(width * len(planes))
-        for plane, op, part in zip(planes, ops, _segments(frame, len(planes)), strict=True):
-            part[:] = plane
-            ring.streams(party.dealt, op, BIT, 0, part, prg.XOR)
-        opened = party.post(Kind.BITS, ops[0], frame, (len(planes), width)).xor()
-        return list(opened.reshape(len(planes), -1))
 
     def bit_share(self, bit: OpenedBit, shape: tuple[int, ...]) -> Share:
         """[b] = e + (1 - 2e)[s]: local."""
@@ -187,14 +62,14 @@ class Comparison:
             return self.bit_share(opened, x.shape)
 
     def _prepare(self, x: Share, kind: str) -> tuple[list[Share], Asked, Asked, Asked]:
-        party = self.party
+        party, n = self.party, x.size
         fresh = self._masked((x,))
         assert x.opened is not None
         ops = [party.next_op() for _ in range(3)]
         party.note(kind, ops[0], x.shape)
-        tables, merge, bit = self.ask(
-            [Tables(ops[0], x.opened.name, x.size), Merges(ops[1], x.size, kind), BitValues(ops[2], x.size)]
-        )
+        form = self.variant(n, n)
+        merges = Merges(ops[1], n, form.equal if kind == "equal" else form.tree)
+        tables, merge, bit = self.ask([form.tables(ops[0], x.opened.name, n), merges, BitValues(ops[2], n)])
         return fresh, tables, merge, bit
 
     def complement(self, bit: Share) -> Share:
@@ -220,9 +95,10 @@ class Comparison:
             ops = [party.next_op() for _ in range(4 if bits else 3)]
             party.note("relu", ops[0], x.shape, bits)
             values = ("low", "top") if bits else ("r",)
+            form = self.variant(x.size, x.size)
             items: list[AnyCorrelation] = [
-                Tables(ops[0], name, x.size),
-                Merges(ops[1], x.size, "tree"),
+                form.tables(ops[0], name, x.size),
+                Merges(ops[1], x.size, form.tree),
                 BitValues(ops[2], x.size, values, name, bits),
             ]
             if bits:
@@ -264,8 +140,9 @@ class Comparison:
         assert x.opened is not None
         ops = [self.party.next_op() for _ in range(3)]
         self.party.note("below", ops[0], x.shape, bits)
+        form, n = self.variant(x.size, x.size), x.size
         tables, merge, bit = self.ask(
-            [Tables(ops[0], x.opened.name, x.size, bits), Merges(ops[1], x.size, "tree"), BitValues(ops[2], x.size)]
+            [form.tables(ops[0], x.opened.name, n, bits), Merges(ops[1], n, form.tree), BitValues(ops[2], n)]
         )
         return tables, merge, bit
 
@@ -277,10 +154,6 @@ class Comparison:
         (borrow,) = self.less([d & np.uint64((1 << low_bits) - 1)], [tables], [merge])
         (opened,) = self.open_bits([borrow], [bit])
         return self.bit_share(opened, (d.size,))
-
-
-def _segments(frame: Words, count: int) -> Words:
-    return frame[HEADER_WORDS:].reshape(count, -1)
 
 
 def flat(words: Words) -> Words:

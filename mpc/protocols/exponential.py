@@ -19,15 +19,15 @@ from mpc.preprocessing.base import (
     BitValues,
     Merges,
     Powers,
-    Tables,
     Truncation,
     low_part,
     share_words,
 )
 from mpc.protocols.alone import alone
-from mpc.protocols.comparison import ALL_ONES, Asked, flat
+from mpc.protocols.comparison import ALL_ONES, flat
 from mpc.protocols.harmonic import Harmonic
 from mpc.protocols.series import Window
+from mpc.protocols.trees import Asked
 from mpc.sharing import Opened, Share
 
 MOST_BITS: Final = 52  # of a window in units of x's scale: what a double holds
@@ -41,7 +41,8 @@ class Exponential(Harmonic):
         """e^x in the window, at ``scale``; x of any scale up to 52 - width_log2. ``bounded``: x <= high is known, and nothing
         compares it.
 
-        Rounds: opening (if not open) + 4; 64 + 64 bits and 34 for each of three comparisons (two if bounded).
+        Rounds: opening (if not open) + 4; 64 + 64 bits and 34 for each of three comparisons (two if bounded); with
+        chunks of 8 bits + 3, and 15 for each.
         """
         party = self.party
         with party.scope("exp"):
@@ -57,8 +58,9 @@ class Exponential(Harmonic):
             ops = [party.next_op() for _ in range(3 + 2 * count)]
             mask = Mask(party.next_op(), MASK, (n,))
             party.note("exp", ops[0], x.shape, x.scale, window, scale, bounded, top)
-            items: list[AnyCorrelation] = [Tables(ops[0], name, n, bits), Tables(ops[1], name, n)]
-            items += [Merges(op, n, "tree") for op in ops[2 : 2 + count]]
+            form = self.variant(2 * n, count * n)
+            items: list[AnyCorrelation] = [form.tables(ops[0], name, n, bits), form.tables(ops[1], name, n)]
+            items += [Merges(op, n, form.tree) for op in ops[2 : 2 + count]]
             powers_op, inside_op, *high_op, cut_op = ops[2 + count :][: count + 1]
             items.append(Powers(powers_op, name, n, bits, x.scale, window.dealt_scale))
             items.append(BitValues(inside_op, n, ("low", "top"), mask, cut))

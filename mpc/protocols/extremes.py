@@ -9,9 +9,10 @@ import numpy.typing as npt
 from mpc import masks, ring
 from mpc.fixed_point import Words
 from mpc.masks import Moved
-from mpc.preprocessing.base import BitProduct, BitValues, Merges, Tables, share_words
+from mpc.preprocessing.base import BitProduct, BitValues, Merges, share_words
 from mpc.protocols.alone import alone
-from mpc.protocols.comparison import Asked, Comparison, flat
+from mpc.protocols.comparison import Comparison, flat
+from mpc.protocols.trees import Asked
 from mpc.sharing import Share
 
 MOST_COLUMNS: Final = 16
@@ -25,7 +26,8 @@ class Extremes(Comparison):
         """x (columns, rows), 2 to 16 columns: (maximum (rows,) at x's scale, one-hot bits (columns, rows) of scale 0).
 
         Exact; of equal columns the first one counts. Range |difference| < 2^63. Rounds: opening (if not open) + 5, or + 4 for
-        up to 5 columns; per row 64 bits per column, 33 per pair, 21 (5) per column. The differences are public linear
+        up to 5 columns; per row 64 bits per column, 33 per pair, 21 (5) per column; a round and 19 bits per pair less
+        with chunks of 8 bits. The differences are public linear
         maps of the opened columns, and so is the product of bits and columns.
         """
         party = self.party
@@ -38,10 +40,11 @@ class Extremes(Comparison):
             tables_op, tree_op, all_op, bit_op, product_op = (party.next_op() for _ in range(5))
             party.note("largest", tables_op, x.shape)
             name, n = x.opened.name, columns * rows
+            form = self.variant(pairs * rows, pairs * rows)
             tables, tree, everything, bit, product = self.ask(
                 [
-                    Tables(tables_op, Moved(name, "pairs", None), pairs * rows),
-                    Merges(tree_op, pairs * rows, "tree"),
+                    form.tables(tables_op, Moved(name, "pairs", None), pairs * rows),
+                    Merges(tree_op, pairs * rows, form.tree),
                     Merges(all_op, n, "four" if small else "equal"),
                     BitValues(bit_op, n),
                     BitProduct(product_op, bit_op, name, n),

@@ -13,10 +13,11 @@ from mpc import ring
 from mpc.exchange import Pending
 from mpc.fixed_point import Words
 from mpc.masks import Mask
-from mpc.preprocessing.base import MASK, BitValues, Harmonics, Merges, Tables, Truncation, share_words
+from mpc.preprocessing.base import MASK, BitValues, Harmonics, Merges, Truncation, share_words
 from mpc.protocols.alone import alone
-from mpc.protocols.comparison import Asked, Comparison, flat
+from mpc.protocols.comparison import Comparison, flat
 from mpc.protocols.series import DEALT_SCALE, PUBLIC_SCALE, SCALE, Saturated, Series
+from mpc.protocols.trees import Asked
 from mpc.sharing import Opened, Share
 from mpc.transport import frames
 from mpc.transport.frames import HEADER_WORDS, Kind
@@ -61,8 +62,8 @@ class Harmonic(Comparison):
         """fit(x) for x of any scale; the result has scale frac_bits, its error the fit's beside rounding.
 
         Range |x| < 2^62 in units of its scale; no clamp is needed outside. Rounds: opening (if not open) + 3;
-        64 + 64 + 2 * 33 + 2 bits: x, the series, two comparisons, two selection bits. The series is opened under a mask
-        of its own, from which its truncation and its selection both follow.
+        64 + 64 + 2 * 33 + 2 bits (chunks of 8 bits: + 2, 2 * 14): x, the series, two comparisons, two selection bits. The
+        series is opened under a mask of its own, from which its truncation and its selection both follow.
         """
         party = self.party
         with party.scope("saturated"):
@@ -73,12 +74,13 @@ class Harmonic(Comparison):
             mask = Mask(party.next_op(), MASK, (n,))
             party.note("saturated", ops[0], x.shape, x.scale, frac_bits, fit.key)
             cut = SCALE - frac_bits
+            form = self.variant(n, 2 * n)
             asked = self.ask(
                 [
                     self._harmonics(ops[0], x, fit),
-                    Tables(ops[1], name, n),
-                    Merges(ops[2], n, "tree"),
-                    Merges(ops[3], n, "tree"),
+                    form.tables(ops[1], name, n),
+                    Merges(ops[2], n, form.tree),
+                    Merges(ops[3], n, form.tree),
                     BitValues(ops[4], n, ("low", "top"), mask, cut),
                     BitValues(ops[5], n),
                     Truncation(ops[6], mask, n, cut),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mpc import ring
-from mpc.preprocessing.base import AnyCorrelation, BitValues, Merges, Tables
+from mpc.preprocessing.base import AnyCorrelation, BitValues, Merges
 from mpc.protocols.alone import alone
 from mpc.protocols.comparison import ALL_ONES, Comparison, flat
 from mpc.sharing import Share
@@ -19,7 +19,7 @@ class Thresholds(Comparison):
     def at_least(self, x: Share, thresholds: Sequence[int]) -> Share:
         """Bits 1{x >= t} (scale 0) for ring integers t, shape (thresholds, *x.shape). Range |x - t| < 2^63.
 
-        Rounds: opening (if not open) + 3; 64 + 34 bits for each threshold.
+        Rounds: opening (if not open) + 3; 64 + 34 bits for each threshold (chunks of 8 bits: + 2; 64 + 15).
         """
         party = self.party
         with party.scope("at_least"):
@@ -28,8 +28,9 @@ class Thresholds(Comparison):
             n, count = x.size, len(thresholds)
             ops = [party.next_op() for _ in range(1 + 2 * count)]
             party.note("at_least", ops[0], x.shape, tuple(thresholds))
-            items: list[AnyCorrelation] = [Tables(ops[0], x.opened.name, n)]
-            items += [Merges(op, n, "tree") for op in ops[1 : 1 + count]]
+            form = self.variant(n, count * n)
+            items: list[AnyCorrelation] = [form.tables(ops[0], x.opened.name, n)]
+            items += [Merges(op, n, form.tree) for op in ops[1 : 1 + count]]
             items += [BitValues(op, n) for op in ops[1 + count :]]
             tables, *rest = self.ask(items)
             self._exchange(fresh)
