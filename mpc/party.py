@@ -207,7 +207,7 @@ class Party:
         self.total.offline_bytes += nbytes - HEADER_BYTES
 
     def hear(self, peer: int, size: int = 0, patience: float = 1.0) -> Frame:
-        """The next frame of ``peer``, within ``patience`` deadlines. Raises PartyLost, which says where this party waits."""
+        """The next frame of ``peer``, within ``patience`` deadlines. What it raises says where this party waits."""
         started = perf_counter()
         try:
             return self.transport.recv(peer, self.config.deadline * patience, size)
@@ -217,6 +217,8 @@ class Party:
             lost = type(error)(f"{error} ({self._place()})")
             lost.peer = peer
             raise lost from None
+        except CorruptFrame as error:  # of a sealed link
+            raise CorruptFrame(f"{error} ({self._place()})") from None
 
     def receive(self, peer: int, want: bytes, size: int) -> Frame:
         """The next frame of ``peer``, whose header must equal ``want`` and whose length ``size`` bytes."""

@@ -78,7 +78,7 @@ def test_on_a_link_without_tags(size: int, fault: Rule, kind: Kind, error: type[
         (Rule(Fault.DROP), "got record 4, want record 3: records are missing"),
         (Rule(Fault.REPEAT), "got record 3, want record 4: records are repeated"),
         (Rule(Fault.REORDER), "got record 4, want record 3: records are missing"),
-        (Rule(Fault.TRUNCATE), "record 3 is truncated"),
+        (Rule(Fault.TRUNCATE), "record 3 is truncated or too long"),
         (Rule(Fault.EXTEND, garbage=b"x"), "record 3 is truncated or too long"),
         (Rule(Fault.REPLACE, garbage=GARBAGE), "bytes that start with b'GET '; want a record"),
         (Rule(Fault.INSERT, garbage=b""), "got 0 bytes"),
@@ -92,7 +92,7 @@ def test_on_a_sealed_link(size: int, fault: Rule, says: str) -> None:
     rule = Rule(fault.fault, 1, first=3, at=fault.at, mask=fault.mask, garbage=fault.garbage)
     outcomes, befallen = run(program, size, {0: [rule]}, seal=True, deadline=LONG)
     assert befallen == 1
-    check(outcomes, 1, CorruptFrame, f"^party 0: .*{says}")
+    check(outcomes, 1, CorruptFrame, rf"^party 0: .*{says}.*\(party 1 at operation \d+: .*test_faults.py:\d+\)")
 
 
 @pytest.mark.parametrize("size", [2, 3])
