@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import typer
 
-from mpc.parties.commands import bench, check, dealer, demo, keygen, run, version
+from mpc.parties.commands import bench, check, dealer, demo, keygen, preprocess, run, version
 
 EPILOGUE = "Start with `mpc demo`, then `mpc run --help`."
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -20,6 +20,7 @@ app.command(cls=run.RunCommand, context_settings={"allow_interspersed_args": Fal
 app.command()(keygen.keygen)
 app.command()(check.check)
 app.command()(dealer.dealer)
+app.command()(preprocess.preprocess)
 app.command()(demo.demo)
 app.command(context_settings=PASS_ON)(bench.bench)
 app.command()(version.version)

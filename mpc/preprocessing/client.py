@@ -47,17 +47,12 @@ class Client(ABC):
         """One request; its operation numbers must be new and rising."""
         layouts = [c.parts() for c in correlations]
         answers = [Answer(self, layout) for layout in layouts]
-        row = self.party.books.account.row
-        row.requests += 1
+        self.party.books.account.row.requests += 1
         self._request(correlations)
         if self.receiver:
             op = correlations[0].op
             for number, frame in enumerate(requests.frame_sizes(layouts)):
                 self._expected.append((op, number, [(answers[i], k, words) for i, k, words in frame]))
-        else:  # this party knows from the same structure what the receiver gets
-            row.offline_bytes += sum(
-                HEADER_BYTES + 8 * sum(words for _, _, words in frame) for frame in requests.frame_sizes(layouts)
-            )
         return answers
 
     def take(self, answer: Answer, k: int) -> Words:
@@ -93,6 +88,11 @@ class DealerClient(Client):
             body = requests.encode(correlations)
             header = frames.pack(Kind.REQUEST, correlations[0].op, len(body), bytes(16))
             self.party.send(self.party.world_size, header + body)
+        else:  # this party knows from the same structure what the receiver gets
+            sizes = requests.frame_sizes([c.parts() for c in correlations])
+            self.party.books.account.row.offline_bytes += sum(
+                HEADER_BYTES + 8 * sum(words for _, _, words in frame) for frame in sizes
+            )
 
     def _receive(self, op: int, number: int, words: int) -> Words:
         party = self.party

@@ -19,7 +19,7 @@ from mpc.preprocessing.dealing import KeyedDealing
 from mpc.preprocessing.layout import BODY, Header, sealed_bytes
 from mpc.preprocessing.limits import DEFAULT_LIMIT
 from mpc.preprocessing.plan import DIGEST_BYTES, Plan
-from mpc.preprocessing.stored import SUFFIX, name_of
+from mpc.preprocessing.stored import SUFFIX
 from mpc.preprocessing.writing import Writing, sync_directory
 from mpc.prg import SECRET_BYTES
 from mpc.transport.frames import HEADER_WORDS
@@ -34,9 +34,9 @@ class Recipient(NamedTuple):
     public_key: str  # Z85
 
 
-def local_recipients(directory: Path, size: int) -> tuple[list[Recipient], list[Identity]]:
-    """Fresh key pairs for the ranks of a run on this machine; the caller writes them (`keep`)."""
-    own = [identity.create(name_of(rank)) for rank in range(size)]
+def local_recipients(names: Sequence[str]) -> tuple[list[Recipient], list[Identity]]:
+    """Fresh key pairs for parties that have none, to be kept beside their stores (``keys`` of `produce`)."""
+    own = [identity.create(name) for name in names]
     return [Recipient(i.name, i.public_key) for i in own], own
 
 

@@ -19,7 +19,7 @@ from mpc.preprocessing.reading import Reader
 from mpc.preprocessing.store import Store
 from mpc.prg import SECRET_BYTES
 from mpc.transport import frames
-from mpc.transport.frames import HEADER_BYTES, HEADER_WORDS, Kind
+from mpc.transport.frames import HEADER_WORDS, Kind
 
 SUFFIX: Final = ".store"
 _WORDS: Final = 5  # store's common digest (2), plan's digest (2), dealings used up
@@ -118,7 +118,7 @@ class Stored(Client):
         started = perf_counter()
         out = np.empty(words, np.uint64)
         self._reader.into(memoryview(out.view(np.uint8)))
-        self.party.count_offline(HEADER_BYTES + out.nbytes, perf_counter() - started)
+        self.party.books.account.row.dealer_wait += perf_counter() - started
         return out
 
     def close(self) -> None:

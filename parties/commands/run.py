@@ -1,6 +1,7 @@
 """`mpc run`: a script as N parties on this machine, or as one party of a run between machines."""
 from __future__ import annotations
 
+import os
 import signal
 from typing import Annotated, Any
 
@@ -56,6 +57,10 @@ def run(
         str | None,
         typer.Option(metavar="DIR", help="Where loops with a checkpoint save, and go on when the same command runs again."),
     ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Stored correlations instead of a dealer (`mpc preprocess`): a directory or file."),
+    ] = None,
     all_output: Annotated[bool, typer.Option("--all-output", help="Show every party's output, marked [rank].")] = False,
 ) -> None:
     """Run a script as N parties and a dealer on this machine, one process each; with --config as one party among machines.
@@ -71,6 +76,8 @@ def run(
         mpc run -n 2 --report costs.html train.py
 
         mpc run -n 2 --checkpoint saved train.py
+
+        mpc run -n 3 --store stores train.py
 
         mpc run --config run.toml --as st-marys train.py
 
@@ -89,6 +96,9 @@ def run(
         with failing():
             _, place = seat(config, name, key)
             place = msgspec.structs.replace(place, checkpoint=launch.directory(checkpoint))
+            if store is not None:
+                settings = msgspec.structs.replace(place.config, preprocessing="store")
+                place = msgspec.structs.replace(place, config=settings, store=os.path.abspath(store))
             code = run_member(place, script, args or [], report, page)
         raise typer.Exit(code)
     if name is not None or key is not None:
@@ -105,6 +115,7 @@ def run(
         report=report,
         page=page,
         checkpoint=checkpoint,
+        store=store,
     )
     raise typer.Exit(code)
 
