@@ -50,9 +50,9 @@ class Store:
                 f"the store {path} cannot be opened for reading and writing: {error.strerror}; `mpc preprocess` makes stores"
             ) from None
         try:
-            self._lock()
             self.header, area = self._read_header()
             keys = self._keys(secret_key, dealer)
+            self._lock()
             self.records = Records(keys.records, digest(area, 32))
             self._marks = keys.marks
             self.plan = self._read_plan()
