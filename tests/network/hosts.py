@@ -1,19 +1,23 @@
 """Test hosts: network namespaces joined by the emulator beside this file, for as long as a `with` block lasts."""
 from __future__ import annotations
 
+import ctypes
 import functools
 import json
 import os
 import select
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 EMULATOR = Path(__file__).with_name("emulator.py")
 START_SECONDS = 20.0
+CLONE_NEWNET = 0x40000000
 
 
 @functools.cache
@@ -68,7 +72,10 @@ class Hosts:
         for process in self._processes:  # the emulator would end them too, but they are this process's children
             if process.poll() is None:
                 process.kill()
-            process.communicate()
+            process.wait()
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
         self._emulator.communicate()  # ends its input, and so itself
 
     @property
@@ -109,6 +116,35 @@ class Hosts:
     def run(self, host: int, *words: str, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command on that host to its end; its output as text."""
         return subprocess.run(self.command(host, *words), capture_output=True, text=True, check=False, **options)
+
+    def socket(self, host: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
+        """A socket of this process on that host: a thread enters the namespace to make it."""
+        made: list[socket.socket] = []
+
+        def make() -> None:
+            with open(f"/run/netns/{self.namespaces[host]}") as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns")
+            made.append(socket.socket(socket.AF_INET, kind))
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        return made[0]
+
+    def connection(self, a: int, b: int, port: int = 7000) -> tuple[socket.socket, socket.socket]:
+        """Both ends of a TCP connection from host a to host b."""
+        with self.socket(b) as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((self.addresses[b], port))
+            listening.listen()
+            near = self.socket(a)
+            near.connect((self.addresses[b], port))
+            far, _ = listening.accept()
+        for end in (near, far):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            end.settimeout(10)
+        return near, far
 
     # --- the network
     def rate(self, mbit: float, host: int | None = None) -> None:

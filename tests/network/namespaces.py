@@ -22,10 +22,11 @@ def ip(*words: str, check: bool = True) -> str:
 
 
 def started(pid: int) -> str:
-    """When that process started, in clock ticks since boot; '' if there is none."""
+    """When that process started, in clock ticks since boot; '' if there is none or it has ended."""
     try:
         with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[19]
+            fields = file.read().rpartition(")")[2].split()
+            return "" if fields[0] in "ZX" else fields[19]
     except OSError:
         return ""
 
