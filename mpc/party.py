@@ -64,6 +64,7 @@ class Party:
     """Rank ``rank`` of ``world_size``. Made by `mpc.session()`; every tensor of the session holds it."""
 
     checkpoint: str | None = None  # the directory of `mpc run --checkpoint`
+    dry = False  # a dry run: shapes without data, and nothing is written
     protocol: Protocol
     preprocessing: Source
     network: Network = LOOPBACK  # set when the session opens, alike at all parties, or by a test

@@ -77,6 +77,7 @@ class PlanningParty(Party):
     """A party of a dry run; ``path`` is where its plan goes at the end of the session, if anywhere."""
 
     preprocessing: Recorder
+    dry = True
 
     def __init__(self, transport: Transport, config: SessionConfig, agreement: Agreement, path: str | None = None) -> None:
         super().__init__(transport, config, agreement)

@@ -74,7 +74,7 @@ class Loop:
     def _start(self) -> None:
         """Nobody has a file, or the first save was interrupted: what it left is of no use."""
         for path in (self.path, files.previous(self.path)):
-            if path.exists():
+            if path.exists() and not self._party.dry:
                 path.unlink()
                 self.tell("the first save was interrupted: the loop starts again")
 
