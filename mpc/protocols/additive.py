@@ -7,7 +7,8 @@ that E = x + r), and ask the dealer only for what belongs to the names of the ma
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from mpc import masks, prg, ring
 from mpc.exchange import FromOwner, Pending
 from mpc.fixed_point import Words
-from mpc.masks import Mask, Moved, Then, matmul_shape
+from mpc.masks import Mask, Shape, Then, matmul_shape
 from mpc.preprocessing.base import (
     BIT,
     MASK,
@@ -40,7 +41,15 @@ if TYPE_CHECKING:
     from mpc.party import Party
 
 FUSE_BELOW = 1 << 15  # elements up to which a saved round is worth 24 more dealt bytes per element
-_ON_ITS_WAY = np.empty(0, np.uint64)  # E before the exchange: any use of it fails on its shape
+
+
+def _unsent() -> Words:
+    raise AssertionError("an opened form is used before it is sent")
+
+
+def _part(arrived: Callable[[], Words], at: int, size: int, shape: Shape) -> Words:
+    """One tensor of a flush."""
+    return arrived()[at : at + size].reshape(shape)
 
 
 class Additive(Exponential, Extremes, Thresholds, Protocol):
@@ -50,7 +59,6 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
 
     def __init__(self, party: Party) -> None:
         super().__init__(party)
-        self._views: list[Share] = []  # views of what is being opened
 
     # --- in and out
     def input(self, words: Words | None, op: int, owner: int, scale: int) -> Share:
@@ -72,7 +80,7 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
         self._exchange(self._masked(xs))
 
     def _masked(self, xs: Sequence[Share]) -> list[Share]:
-        """Name a fresh mask for every share that is not open yet; its opened form is completed by `_exchange`.
+        """Name a fresh mask for every share that is not open yet; `_exchange` is to send them.
 
         A reordered tensor is opened where it comes from, so that every view of it is open too.
         """
@@ -82,52 +90,38 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
         return fresh
 
     def _name(self, x: Share, fresh: list[Share]) -> None:
-        if x.opened is not None and x.opened.public is not _ON_ITS_WAY:
-            return
-        if any(x is other for other in fresh):
+        if x.opened is not None:
             return
         if x.base is not None:
             origin, kind, arg = x.base
             self._name(origin, fresh)
             assert origin.opened is not None
-            if origin.opened.public is not _ON_ITS_WAY:
-                x.opened = origin.opened.moved(kind, arg)
-            else:
-                x.opened = Opened(_ON_ITS_WAY, Moved(origin.opened.name, kind, arg))
-                self._views.append(x)
+            x.opened = origin.opened.moved(kind, arg)
             if x.opened is not None:
                 return
         op = self.party.next_op()
         self.party.note("open", op, x.shape, x.owner)
-        x.opened = Opened(_ON_ITS_WAY, Mask(op, MASK, x.shape, -1 if x.owner is None else x.owner))
+        x.opened = Opened(_unsent, Mask(op, MASK, x.shape, -1 if x.owner is None else x.owner))
         fresh.append(x)
 
     def _exchange(self, fresh: Sequence[Share]) -> None:
-        """Open E = x - A for all of them: one round, 64 bits per element. Regenerates nothing that is not sent.
+        """Open E = x - A for all of them: one round, 64 bits per element. Regenerates nothing that is not sent, and waits
+        for nothing: E is waited for where it is used.
 
         What one party holds alone is sent by that party alone: its mask is zero at the others, as the value is.
         """
-        if not fresh:
-            return
         owners = sorted({-1 if x.owner is None else x.owner for x in fresh})
-        groups = [[x for x in fresh if (-1 if x.owner is None else x.owner) == owner] for owner in owners]
-        sent = [self._send(group, owner, owner != owners[-1]) for group, owner in zip(groups, owners, strict=True)]
-        for group, pending in zip(groups, sent, strict=True):
-            opened = pending.words() if isinstance(pending, FromOwner) else pending.add()
+        for owner in owners:
+            group = [x for x in fresh if (-1 if x.owner is None else x.owner) == owner]
+            arrived = self._send(group, owner, owner != owners[-1])
             at = 0
             for x in group:
                 assert x.opened is not None
-                x.opened.public = opened[at : at + x.size].reshape(x.shape)
+                x.opened.arrives(partial(_part, arrived, at, x.size, x.shape))
                 at += x.size
-        views, self._views = self._views, []
-        for x in views:
-            assert x.base is not None
-            origin, kind, arg = x.base
-            assert origin.opened is not None
-            x.opened = origin.opened.moved(kind, arg)
 
-    def _send(self, group: Sequence[Share], owner: int, beside: bool) -> Pending:
-        """Post this party's part of the openings of shares of one owner (-1: of all parties)."""
+    def _send(self, group: Sequence[Share], owner: int, beside: bool) -> Callable[[], Words]:
+        """Post this party's part of the openings of shares of one owner (-1: of all parties); how to wait for the sum."""
         party = self.party
         first, size = group[0].opened, sum(x.size for x in group)
         assert first is not None and isinstance(first.name, Mask)
@@ -141,9 +135,9 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
                 np.subtract(x.words, a, out=frame[at : at + x.size].reshape(x.shape))
                 at += x.size
         if owner >= 0:
-            return party.post_owned(owner, Kind.OPEN, first.name.op, frame, size, group[0].shape, beside)
+            return party.post_owned(owner, Kind.OPEN, first.name.op, frame, size, group[0].shape, beside).words
         assert frame is not None
-        return party.post(Kind.OPEN, first.name.op, frame, group[0].shape, beside)
+        return cache(party.post(Kind.OPEN, first.name.op, frame, group[0].shape, beside).add)
 
     # --- products
     def mul(self, x: Share, y: Share) -> Share:
@@ -167,14 +161,16 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             item = Product(op, "mul", names[0], names[1], math.prod(shape))
             (dealt,) = self.party.preprocessing.ask([item])
             self._exchange(fresh)
-            xo, yo = (s.broadcast_to(shape).opened for s in (x, y))
-            assert xo is not None and yo is not None
-            out = share_words(self.party, item, dealt)
-            ring.beaver_mul(
-                flat(xo.public), flat(yo.public), flat(xo.mask_share(self.party.expand)),
-                flat(yo.mask_share(self.party.expand)), out, self.party.first,
-            )
-            return Share(out.reshape(shape), x.scale + y.scale)
+            xo, yo = x.opened, y.opened
+
+            def words() -> Words:
+                e, f = (flat(np.broadcast_to(form.public, shape)) for form in (xo, yo))
+                a, b = (flat(np.broadcast_to(form.mask_share(self.party.expand), shape)) for form in (xo, yo))
+                out = share_words(self.party, item, dealt)
+                ring.beaver_mul(e, f, a, b, out, self.party.first)
+                return out.reshape(shape)
+
+            return self.party.later(words, shape, x.scale + y.scale)
 
     def _mul_bit(self, x: Share, y: Share) -> Share:
         """b Y = e Y + (1 - 2e)([s](Y - B) + [B s]): only Y is opened (section 6, ReLU's gradient)."""
@@ -187,11 +183,16 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
         item = BitProduct(op, bit.op, y.opened.name, y.size)
         (dealt,) = self.party.preprocessing.ask([item])
         self._exchange(fresh)
-        ys = share_words(self.party, item, dealt)
-        ring.mul_add(bit.share, flat(y.opened.public), ys)
-        out = np.empty(y.size, np.uint64)
-        ring.select_finish(bit.public, flat(y.words), ys, out)
-        return Share(out.reshape(y.shape), x.scale + y.scale)
+        form = y.opened
+
+        def words() -> Words:
+            ys = share_words(self.party, item, dealt)
+            ring.mul_add(bit.share, flat(form.public), ys)
+            out = np.empty(y.size, np.uint64)
+            ring.select_finish(bit.public, flat(y.words), ys, out)
+            return out.reshape(y.shape)
+
+        return self.party.later(words, y.shape, x.scale + y.scale)
 
     @alone
     def square(self, x: Share) -> Share:
@@ -204,11 +205,15 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             item = Product(op, "square", x.opened.name, x.opened.name, x.size)
             (dealt,) = self.party.preprocessing.ask([item])
             self._exchange(fresh)
-            out = share_words(self.party, item, dealt)
-            ring.beaver_square(
-                flat(x.opened.public), flat(x.opened.mask_share(self.party.expand)), out, self.party.first
-            )
-            return Share(out.reshape(x.shape), 2 * x.scale)
+            form = x.opened
+
+            def words() -> Words:
+                e, a = flat(form.public), flat(form.mask_share(self.party.expand))
+                out = share_words(self.party, item, dealt)
+                ring.beaver_square(e, a, out, self.party.first)
+                return out.reshape(x.shape)
+
+            return self.party.later(words, x.shape, 2 * x.scale)
 
     def matmul(self, x: Share, y: Share, then: Then | None = None) -> Share:
         """Beaver with two local products: E (B + F) + A F + C, and ``then`` a linear map of it, which C is dealt behind."""
@@ -230,18 +235,24 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             item = Product(op, "matmul", x.opened.name, y.opened.name, math.prod(end), then)
             (dealt,) = self.party.preprocessing.ask([item])
             self._exchange(fresh)
-            e, f = x.opened.public, y.opened.public
-            if y.owner in (None, rank):
-                b = y.opened.mask_share(self.party.expand)
-                out = np.asarray(ring.matmul(e, b + f if self.party.first else b))
-            else:  # B is zero here
-                out = np.asarray(ring.matmul(e, f)) if self.party.first else np.zeros(shape, np.uint64)
-            if x.owner in (None, rank):
-                ring.matmul(x.opened.mask_share(self.party.expand), f, out=out, accumulate=True)
-            if then is not None:
-                out = np.ascontiguousarray(then.of(out))
-            out += share_words(self.party, item, dealt).reshape(end)
-            return Share(out, x.scale + y.scale)
+            xo, yo = x.opened, y.opened
+            has_a, has_b = (z.owner in (None, rank) for z in (x, y))  # where not, A or B is zero here
+
+            def words() -> Words:
+                e, f = xo.public, yo.public
+                if has_b:
+                    b = yo.mask_share(self.party.expand)
+                    out = np.asarray(ring.matmul(e, b + f if self.party.first else b))
+                else:
+                    out = np.asarray(ring.matmul(e, f)) if self.party.first else np.zeros(shape, np.uint64)
+                if has_a:
+                    ring.matmul(xo.mask_share(self.party.expand), f, out=out, accumulate=True)
+                if then is not None:
+                    out = np.ascontiguousarray(then.of(out))
+                out += share_words(self.party, item, dealt).reshape(end)
+                return out
+
+            return self.party.later(words, tuple(end), x.scale + y.scale)
 
     # --- truncation
     @alone
@@ -260,13 +271,19 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             (dealt,) = self.party.preprocessing.ask([item])
             below = self.ask_below(x, bits) if exact else None
             self._exchange(fresh)
-            out = np.empty(x.size, np.uint64)
-            c = flat(x.opened.public) + HALF_RANGE
-            low, top = (share_words(self.party, item, dealt, k) for k in (0, 1))
-            ring.truncate_finish(c, low, top, None, self.party.first, bits, out)
-            if below is not None:
-                out -= self.below(flat(x.opened.public), below).words
-            return Share(out.reshape(x.shape), x.scale - bits)
+            form = x.opened
+            borrow = None if below is None else self.below(flat(form.public), below)
+
+            def words() -> Words:
+                out = np.empty(x.size, np.uint64)
+                c = flat(form.public) + HALF_RANGE
+                low, top = (share_words(self.party, item, dealt, k) for k in (0, 1))
+                ring.truncate_finish(c, low, top, None, self.party.first, bits, out)
+                if borrow is not None:
+                    out -= borrow.words
+                return out.reshape(x.shape)
+
+            return self.party.later(words, x.shape, x.scale - bits)
 
     def mul_truncated(self, x: Share, bits: int, y: Share) -> tuple[Share, Share]:
         """Behind one opening of x: with c public, trunc(x) = P - M for a public P and M = rc - (1 - 2 c63) 2^(63-f) rb,
@@ -286,18 +303,21 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             b = masks.broadcast(y.opened.name, x.shape, y.shape)
             cut, times = self.ask([Truncation(ops[0], r, n, bits), TruncatedProduct(ops[1], r, b, n, bits)])
             self._exchange(fresh)
-            if y.shape != x.shape:
-                y = y.broadcast_to(x.shape)
-            assert y.opened is not None
-            low, top = (share_words(party, cut.item, cut.dealt, k) for k in (0, 1))
-            low_b, top_b = (share_words(party, times.item, times.dealt, k) for k in (0, 1))
-            truncated, out = np.empty(n, np.uint64), np.empty(n, np.uint64)
-            ring.truncated_product(
-                flat(x.opened.public) + HALF_RANGE, low, top, low_b, top_b, flat(y.words), flat(y.opened.public),
-                party.first, bits, truncated, out,
-            )
+            xo, yo = x.opened, y.opened
+
+            @cache
+            def words() -> tuple[Words, Words]:
+                f, y_words = (flat(np.broadcast_to(part, x.shape)) for part in (yo.public, y.words))
+                low, top = (share_words(party, cut.item, cut.dealt, k) for k in (0, 1))
+                low_b, top_b = (share_words(party, times.item, times.dealt, k) for k in (0, 1))
+                truncated, out = np.empty(n, np.uint64), np.empty(n, np.uint64)
+                c = flat(xo.public) + HALF_RANGE
+                ring.truncated_product(c, low, top, low_b, top_b, y_words, f, party.first, bits, truncated, out)
+                return truncated.reshape(x.shape), out.reshape(x.shape)
+
             scale = x.scale - bits
-            return Share(truncated.reshape(x.shape), scale), Share(out.reshape(x.shape), scale + y.scale)
+            first = party.later(lambda: words()[0], x.shape, scale)
+            return first, party.later(lambda: words()[1], x.shape, scale + y.scale)
 
     def _truncate_two(self, x: Share, bits: int) -> Share:
         party = self.party
@@ -310,8 +330,13 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
         words = flat(x.words) + party.zero_share(op, x.size)  # unbiased only for shares that are random
         frame = frames.new(planes)
         ring.truncate2_bits(words, party.rank, s, frame[HEADER_WORDS:])
-        got = party.post(Kind.BITS, op, frame, x.shape).wait()
-        pair = share_words(party, item, dealt)
-        out = np.empty(x.size, np.uint64)
-        ring.truncate2_finish(words, got[0], got[1], s, pair.astype(np.uint64, copy=False), party.rank, bits, out)
-        return Share(out.reshape(x.shape), x.scale - bits)
+        pending = party.post(Kind.BITS, op, frame, x.shape)
+
+        def truncated() -> Words:
+            got = pending.wait()
+            pair = share_words(party, item, dealt)
+            out = np.empty(x.size, np.uint64)
+            ring.truncate2_finish(words, got[0], got[1], s, pair.astype(np.uint64, copy=False), party.rank, bits, out)
+            return out.reshape(x.shape)
+
+        return party.later(truncated, x.shape, x.scale - bits)

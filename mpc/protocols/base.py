@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from mpc.errors import ShapeError
 from mpc.fixed_point import Words
 from mpc.masks import Shape, Then, matmul_shape
 from mpc.protocols.series import Saturated, Series, Window
-from mpc.sharing import Share, total
+from mpc.sharing import Opened, Share, add, sub, total
 
 if TYPE_CHECKING:
     from mpc.party import Party
@@ -79,14 +78,17 @@ class Protocol(ABC):
         """x + public words given at x's scale, with broadcasting. Local; keeps the opened form where shapes agree."""
         shape = np.broadcast_shapes(x.shape, words.shape)
         mine = self.public(words) if x.owner is None else words if x.owner == self.party.rank else np.zeros_like(words)
-        out = Share(np.asarray(x.words + mine), x.scale, owner=x.owner)
-        if x.opened is not None and shape == x.shape:
-            out.opened = replace(x.opened, public=np.asarray(x.opened.public + words))
+        out = Share.later(lambda: np.asarray(x.words + mine), shape, x.scale, x.owner, of=(x,))
+        form = x.opened
+        if form is not None and shape == x.shape:
+            public = form.then(lambda public: np.asarray(public + words))
+            out.opened = Opened(public, form.name, form.share, form.depth, form.nodes)
         return out
 
     def mul_public(self, x: Share, words: Words, scale: int) -> Share:
         """Elementwise x * public words of the given scale, with broadcasting. Local; the scales add."""
-        return Share(np.asarray(np.multiply(x.words, words)), x.scale + scale, owner=x.owner)
+        shape = np.broadcast_shapes(x.shape, words.shape)
+        return Share.later(lambda: np.asarray(np.multiply(x.words, words)), shape, x.scale + scale, x.owner, of=(x,))
 
     def matmul_public(self, x: Share, words: Words, scale: int, left: bool = False) -> Share:
         """x @ public, or public @ x if ``left``. Local; the scales add."""
@@ -164,8 +166,8 @@ class Protocol(ABC):
         scale = max(x.scale, y.scale)
         x, y = x.lifted(scale), y.lifted(scale)
         shape = np.broadcast_shapes(bit.shape, x.shape, y.shape)
-        chosen = self.mul(bit.broadcast_to(shape), Share(np.asarray(x.words - y.words), scale).broadcast_to(shape))
-        return Share(np.asarray(chosen.words + y.words), scale)
+        chosen = self.mul(bit.broadcast_to(shape), sub(x, y).broadcast_to(shape))
+        return add(chosen, y)
 
     def complement(self, bit: Share) -> Share:
         """1 - bit."""

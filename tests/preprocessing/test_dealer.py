@@ -12,6 +12,7 @@ from mpc.preprocessing.base import (
     BIT,
     BitProduct,
     BitValues,
+    ByteTables,
     Harmonics,
     Merges,
     Product,
@@ -109,6 +110,9 @@ def test_parts_say_how_much_is_sent() -> None:
     assert [p.words for p in Tables(2, mask, N).parts()] == [233 * w]
     assert [p.words for p in Merges(2, N, "tree").parts()] == [81 * w, 15 * w]
     assert [p.words for p in Merges(2, N, "equal").parts()] == [44 * w, 11 * w]
+    assert [p.words for p in ByteTables(2, mask, N).parts()] == [30 * N]
+    assert [p.words for p in Merges(2, N, "tree8").parts()] == [367 * w, 0]
+    assert [p.words for p in Merges(2, N, "equal8").parts()] == [247 * w, 0]
     assert [p.words for p in Truncation(2, mask, N, 16).parts()] == [N, N // 2]
 
 

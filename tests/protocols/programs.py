@@ -7,12 +7,17 @@ from typing import Any
 import numpy as np
 
 import mpc
+from mpc.network import LOOPBACK, Network
 from mpc.party import Party
 from mpc.sharing import Share
 
 PARTIES = (2, 3, 4, 5)
 MAX = (1 << 64) - 1
 PRODUCT_RANGE = 1 << 62  # truncation, comparison after a product: -2^62 <= x < 2^62
+
+FAR = Network(one_way=1e3, bandwidth=1e9)  # a round is worth any number of bytes: chunks of 8 bits
+NETWORKS = {"three rounds": LOOPBACK, "two rounds": FAR}
+network = LOOPBACK  # of the programs below; the fixture `form` sets it
 
 # how the first N - 1 shares are chosen; the last one is what is missing
 SHARINGS = ("uniform", "zeros", "ones", "halves")
@@ -50,6 +55,7 @@ def run(
 
     def party_main() -> Any:
         with mpc.session() as s:
+            s.network = network
             mine = [Share(np.array(op[s.rank]), scale) for op in operands]
             return program(s, *mine)
 

@@ -54,6 +54,7 @@ KERNELS = {
 }
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("name", KERNELS)
 @settings(max_examples=5, deadline=None)
 @given(values=st.lists(st.integers(-(1 << 30), 1 << 30), min_size=1, max_size=30))

@@ -28,6 +28,7 @@ def vectors(low: int, high: int, extremes: list[int]) -> st.SearchStrategy[list[
 in_range = vectors(-PRODUCT_RANGE, PRODUCT_RANGE - 1, EDGES + LIMITS)
 anything = vectors(-(1 << 63), (1 << 63) - 1, EDGES + LIMITS + FULL)
 sharings = st.sampled_from(SHARINGS)
+both_forms = pytest.mark.usefixtures("form")  # of the comparison
 
 
 @common
@@ -54,6 +55,7 @@ def test_matmul_is_numpys_matmul_in_the_ring(n: int, left: tuple[int, ...], righ
     np.testing.assert_array_equal(got, np.matmul(x, y))
 
 
+@both_forms
 @pytest.mark.parametrize("opened", [False, True], ids=["fresh", "opened"])
 @common
 @given(n=counts, values=in_range, sharing=sharings, bits=st.sampled_from([1, 4, 16, 20, 32, 44]))
@@ -105,6 +107,7 @@ def test_truncation_is_unbiased(n: int) -> None:
     assert abs(ups - fraction) < 6 * np.sqrt(fraction * (1 - fraction) / count)
 
 
+@both_forms
 @common
 @given(n=counts, values=anything, sharing=sharings)
 @example(n=5, values=EDGES + LIMITS + FULL, sharing="halves")
@@ -120,6 +123,7 @@ def test_comparison_equality_and_complement(n: int, values: list[int], sharing: 
     np.testing.assert_array_equal(zero[defined], (x == 0)[defined])
 
 
+@both_forms
 @common
 @given(n=counts, values=in_range, sharing=sharings, bits=st.sampled_from([0, 16, 32]))
 @example(n=5, values=EDGES + LIMITS, sharing="ones", bits=16)
@@ -135,6 +139,7 @@ def test_relu_with_and_without_truncation(n: int, values: list[int], sharing: st
     np.testing.assert_array_equal(bit, ~negative)
 
 
+@both_forms
 @common
 @given(n=counts, values=anything, seed=st.integers(0, 100))
 def test_select_and_the_product_with_a_bit_that_keeps_its_form(n: int, values: list[int], seed: int) -> None:
@@ -153,6 +158,7 @@ def test_select_and_the_product_with_a_bit_that_keeps_its_form(n: int, values: l
     np.testing.assert_array_equal(got, np.where(condition, y, x))
 
 
+@both_forms
 @parties
 @pytest.mark.parametrize("scale", [16, 32])
 def test_sigmoid_on_a_dense_grid_and_far_outside(n: int, scale: int) -> None:
@@ -227,6 +233,7 @@ class Holder:
         self.outs = outs
 
 
+@both_forms
 @parties
 @pytest.mark.parametrize("columns", [2, 4, 5, 6, 16])
 def test_the_largest_of_extreme_columns_is_exact_and_the_first_of_equals(n: int, columns: int) -> None:
@@ -240,6 +247,7 @@ def test_the_largest_of_extreme_columns_is_exact_and_the_first_of_equals(n: int,
     np.testing.assert_array_equal(bits, np.arange(columns)[:, None] == signed(x).argmax(axis=0))
 
 
+@both_forms
 @parties
 @settings(max_examples=10, deadline=None)
 @given(values=anything, sharing=st.sampled_from(SHARINGS))
@@ -250,6 +258,7 @@ def test_thresholds_are_exact(n: int, values: list[int], sharing: str) -> None:
     np.testing.assert_array_equal(got, signed(near)[None, :] >= np.array(limits)[:, None])
 
 
+@both_forms
 @parties
 def test_empty_tensors_go_through_every_kernel(n: int) -> None:
     nothing = shares_of(words(np.zeros((0, 3), int)), n)
@@ -268,6 +277,7 @@ def test_empty_tensors_go_through_every_kernel(n: int) -> None:
     assert run(program, n, nothing) == [(0, 3)] * n
 
 
+@both_forms
 def test_eight_parties() -> None:
     n, values = 8, [*EDGES, *LIMITS]
     x = words(values)

@@ -83,6 +83,7 @@ CASES = [(name, v, n, "uniform") for name, (_, values) in PROGRAMS.items() for v
 CASES += [(name, values[-1], 3, "zeros") for name, (_, values) in PROGRAMS.items()]  # one party's words are the secret
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize(("name", "secret", "n", "sharing"), CASES)
 def test_all_that_is_sent_is_uniform_and_no_two_openings_share_a_mask(
     name: str, secret: int, n: int, sharing: str, monkeypatch: pytest.MonkeyPatch

@@ -36,6 +36,7 @@ def assert_fair(planes: np.ndarray, what: str) -> None:
     assert abs(ones - count / 2) < 7 * np.sqrt(count) / 2, f"{what}: {ones} ones of {count}"
 
 
+@pytest.mark.usefixtures("form")
 @pytest.mark.parametrize("n", [2, 3])
 @pytest.mark.parametrize("secret", SECRETS)
 def test_openings_and_shares_of_every_coalition_are_uniform(n: int, secret: int) -> None:
