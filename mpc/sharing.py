@@ -6,6 +6,7 @@ that a secret is opened once however often it is used (protocols.md, section 4).
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,18 +20,35 @@ from mpc.masks import Joined, Mask, Moved, Name, Shape
 
 NAME_DEPTH = 24  # linear maps that a mask's name may carry; behind more of them the tensor is opened afresh
 NAME_NODES = 64
+MAX_WAITING = 32  # local operations behind a message that is on its way; the next one waits for it
+CHEAP = ("reshape", "transpose", "broadcast", "scale")  # linear maps whose result's shape is known without computing it
 REORDERS = ("reshape", "transpose", "broadcast", "pad", "unfold")  # opening one opens its origin, once for all views
 
 
-@dataclass(slots=True, repr=False)
 class Opened:
-    """E = x - A, public and the same at every party, with the name of A."""
+    """E = x - A, public and the same at every party, with the name of A. E may still be on its way: ``public`` is then a
+    function that waits for it, called at the first use."""
 
-    public: Words
-    name: Name
-    share: Words | None = None  # this party's A_i; regenerated from the name when absent
-    depth: int = 0
-    nodes: int = 1
+    __slots__ = ("_public", "depth", "name", "nodes", "share")
+
+    def __init__(
+        self, public: Words | Callable[[], Words], name: Name, share: Words | None = None, depth: int = 0, nodes: int = 1
+    ) -> None:
+        self._public = public
+        self.name = name
+        self.share = share  # this party's A_i; regenerated from the name when absent
+        self.depth = depth
+        self.nodes = nodes
+
+    @property
+    def public(self) -> Words:
+        if not isinstance(self._public, np.ndarray):
+            self._public = self._public()
+        return self._public
+
+    def arrives(self, public: Callable[[], Words]) -> None:
+        """It was sent: this is how to wait for it."""
+        self._public = public
 
     def mask_share(self, expand: Callable[[Mask], Words]) -> Words:
         """This party's share of A, regenerated at its first use and kept while the opened form lives."""
@@ -43,12 +61,16 @@ class Opened:
         if self.depth >= NAME_DEPTH or self.nodes >= NAME_NODES:
             return None
         return Opened(
-            masks.move(self.public, kind, arg),
+            self.then(lambda public: masks.move(public, kind, arg)),
             Moved(self.name, kind, arg),
             None if self.share is None else masks.move(self.share, kind, arg),
             self.depth + 1,
             self.nodes + 1,
         )
+
+    def then(self, function: Callable[[Words], Words]) -> Words | Callable[[], Words]:
+        """A function of E: now, or once E is there."""
+        return function(self._public) if isinstance(self._public, np.ndarray) else lambda: function(self.public)
 
 
 @dataclass(slots=True, repr=False)
@@ -64,16 +86,61 @@ class OpenedBit:
     share: Words  # [s], flat
 
 
-@dataclass(slots=True, repr=False)
 class Share:
-    """This party's part of one secret tensor. ``repr`` never shows words."""
+    """This party's part of one secret tensor. ``repr`` never shows words.
 
-    words: Words
-    scale: int
-    opened: Opened | None = None
-    bit: OpenedBit | None = None
-    owner: int | None = None  # the party whose words are the value itself: all others hold zeros
-    base: tuple[Share, str, Any] | None = None  # what this reorders or repeats: opening it here opens it there, once for both
+    A kernel whose last message is still on its way returns a share that knows its shape and computes its words at their
+    first use (`later`): the program meanwhile names the masks of what comes next and asks the dealer for it.
+    """
+
+    __slots__ = ("_compute", "_depth", "_shape", "_words", "base", "bit", "opened", "owner", "scale")
+
+    def __init__(
+        self,
+        words: Words | None,
+        scale: int,
+        opened: Opened | None = None,
+        bit: OpenedBit | None = None,
+        owner: int | None = None,
+        base: tuple[Share, str, Any] | None = None,
+    ) -> None:
+        self._words = words
+        self.scale = scale
+        self.opened = opened
+        self.bit = bit
+        self.owner = owner  # the party whose words are the value itself: all others hold zeros
+        self.base = base  # what this reorders or repeats: opening it here opens it there, once for both
+        self._compute: Callable[[], Words] | None = None
+        self._depth = 0
+
+    @classmethod
+    def later(
+        cls, compute: Callable[[], Words], shape: Shape, scale: int, owner: int | None = None, of: Sequence[Share] = ()
+    ) -> Share:
+        """Words of ``shape`` that ``compute`` gives at their first use; at once where the words it is made ``of`` are
+        there already. ``compute`` sends nothing and gives the same whenever it is called."""
+        depth = 1 + max((x._depth for x in of), default=0)
+        if of and (depth > MAX_WAITING or all(x._words is not None for x in of)):
+            return cls(compute(), scale, owner=owner)
+        made = cls(None, scale, owner=owner)
+        made._compute, made._shape, made._depth = compute, tuple(shape), depth
+        return made
+
+    @property
+    def words(self) -> Words:
+        if self._words is None:
+            assert self._compute is not None
+            self._words = self._compute()
+            self._compute, self._depth = None, 0
+        return self._words
+
+    @property
+    def shape(self) -> Shape:
+        return self._shape if self._words is None else self._words.shape
+
+    @property
+    def size(self) -> int:
+        return math.prod(self._shape) if self._words is None else self._words.size
 
     def __repr__(self) -> str:
         return f"Share(shape={self.shape}, scale={self.scale}, opened={self.opened is not None})"
@@ -81,17 +148,13 @@ class Share:
     def __reduce__(self) -> Any:
         raise TypeError("a Share cannot be pickled; mpc.save writes this party's shares to a file")
 
-    @property
-    def shape(self) -> Shape:
-        return self.words.shape
-
-    @property
-    def size(self) -> int:
-        return self.words.size
-
     def move(self, kind: str, arg: Any) -> Share:
         """A public linear map (reshape, transpose, index, broadcast, scale): the opened form is carried along."""
-        moved = Share(masks.move(self.words, kind, arg), self.scale, None, None, self.owner)
+        if self._words is None and kind in CHEAP:
+            shape = masks.move(np.broadcast_to(np.uint64(0), self._shape), kind, arg).shape if kind != "scale" else self._shape
+            moved = Share.later(lambda: masks.move(self.words, kind, arg), shape, self.scale, self.owner, of=(self,))
+        else:
+            moved = Share(masks.move(self.words, kind, arg), self.scale, None, None, self.owner)
         if self.opened is not None:
             moved.opened = self.opened.moved(kind, arg)
         elif kind in REORDERS and self._reordered() < NAME_DEPTH:
@@ -138,7 +201,9 @@ class Share:
 
     def rescaled(self, scale: int) -> Share:
         """The same words read at another scale: the value times 2^(old - new), exact and free."""
-        return Share(self.words, scale, self.opened, None, self.owner)
+        same = Share.later(lambda: self.words, self.shape, scale, self.owner, of=(self,))
+        same.opened = self.opened
+        return same
 
 
 def common_owner(*shares: Share) -> int | None:
@@ -156,21 +221,27 @@ def concatenate(shares: Sequence[Share], axis: int) -> Share:
     opened = [f for f in forms if f is not None]
     depth, nodes = 1 + max((f.depth for f in opened), default=0), 1 + sum(f.nodes for f in opened)
     if len(opened) == len(shares) and depth <= NAME_DEPTH and nodes <= NAME_NODES:
-        public = np.concatenate([f.public for f in opened], axis=axis)
+        def public() -> Words:
+            return np.concatenate([f.public for f in opened], axis=axis)
+
         joined.opened = Opened(public, Joined([f.name for f in opened], axis), None, depth, nodes)
     return joined
 
 
-def add(x: Share, y: Share) -> Share:
-    """x + y with broadcasting, at the larger of the two scales."""
+def add(x: Share, y: Share, minus: bool = False) -> Share:
+    """x + y, or x - y, with broadcasting, at the larger of the two scales."""
     scale = max(x.scale, y.scale)
-    return Share(np.asarray(np.add(_words_at(x, scale), _words_at(y, scale))), scale, owner=common_owner(x, y))
+    function = np.subtract if minus else np.add
+
+    def words() -> Words:
+        return np.asarray(function(_words_at(x, scale), _words_at(y, scale)))
+
+    return Share.later(words, np.broadcast_shapes(x.shape, y.shape), scale, common_owner(x, y), of=(x, y))
 
 
 def sub(x: Share, y: Share) -> Share:
     """x - y with broadcasting, at the larger of the two scales."""
-    scale = max(x.scale, y.scale)
-    return Share(np.asarray(np.subtract(_words_at(x, scale), _words_at(y, scale))), scale, owner=common_owner(x, y))
+    return add(x, y, minus=True)
 
 
 def _words_at(x: Share, scale: int) -> Words:

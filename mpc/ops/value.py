@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Union
 import numpy as np
 import numpy.typing as npt
 
-from mpc import fixed_point
+from mpc import fixed_point, sharing
 from mpc.fixed_point import Words
 from mpc.masks import Shape
 from mpc.protocols.base import broadcast_shape
@@ -48,7 +48,7 @@ class Value:
 
     @property
     def shape(self) -> Shape:
-        return self.share.words.shape
+        return self.share.shape
 
     @property
     def ndim(self) -> int:
@@ -112,8 +112,12 @@ class Value:
         excess = min(scale - (f + 31), share.scale - f)
         if excess > 0:
             self.share = share = self.party.protocol.truncate(share, excess)
-        words = np.asarray(np.multiply(share.words, np.uint64(mantissa % 2**64)))
-        return Share(words, share.scale + shift, owner=share.owner)
+        factor = np.uint64(mantissa % 2**64)
+
+        def words() -> Words:
+            return np.asarray(np.multiply(share.words, factor))
+
+        return Share.later(words, share.shape, share.scale + shift, share.owner, of=(share,))
 
     def addend(self) -> Share:
         """The share with its factor multiplied in, at a scale to which any encodable value can be lifted."""
@@ -282,19 +286,8 @@ def _add(x: Value, y: Value, sign: int) -> Value:
     else:
         a, b = x.addend(), y.addend()
         gain, minus = 1.0, sign < 0
-    scale = a.scale
-    u, v = a.words, b.words
-    if b.scale > scale:
-        u = np.left_shift(u, np.uint64(b.scale - scale))
-        scale = b.scale
-    elif b.scale < scale:
-        v = np.left_shift(v, np.uint64(scale - b.scale))
-    try:
-        words = u - v if minus else u + v
-    except ValueError:
-        broadcast_shape(a.shape, b.shape, "sum")
-        raise
-    return Value(x.party, Share(np.asarray(words), scale, owner=a.owner if a.owner == b.owner else None), gain)
+    broadcast_shape(a.shape, b.shape, "sum")
+    return Value(x.party, sharing.add(a, b, minus), gain)
 
 
 def _add_public(x: Value, y: Any) -> Value:

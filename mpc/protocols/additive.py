@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpc import masks, prg, ring
-from mpc.exchange import FromOwner, Pending
 from mpc.fixed_point import Words
 from mpc.masks import Mask, Shape, Then, matmul_shape
 from mpc.preprocessing.base import (
