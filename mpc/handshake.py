@@ -18,7 +18,7 @@ import msgspec
 from mpc import prg
 from mpc.config import VERSION, WIRE_VERSION, SessionConfig
 from mpc.errors import AuthenticationError, CorruptFrame, MPCError, PartyLost, ProgramMismatch
-from mpc.exchange import abort_frame, echo_of, here
+from mpc.exchange import abort_frame, echo_of
 from mpc.transport import frames
 from mpc.transport.base import Frame, Transport
 from mpc.transport.frames import HEADER_BYTES, Kind
@@ -254,17 +254,11 @@ class Meeting:
         if not late:
             late = [p for p in self.peers if self.ready.get(p) != self._said]
             names = ", ".join(self.transport.name(p) for p in late)
-            return self._lost(PartyLost, late[0], f"{names} did not agree on the session within {timeout:g} s")
+            return PartyLost(f"{names} did not agree on the session within {timeout:g} s")
         reasons = {p: self.transport.trouble(p) for p in late}
         texts = [f"{self.transport.name(p)} {reasons[p] or 'did not come'}" for p in late]
         kind = AuthenticationError if any("refused" in r or "CURVE" in r for r in reasons.values()) else PartyLost
-        return self._lost(kind, late[0], f"after {timeout:g} s: {'; '.join(texts)}")
-
-    def _lost(self, kind: type[MPCError], peer: int, text: str) -> MPCError:
-        error = kind(f"{text}{here()}")
-        if isinstance(error, PartyLost):
-            error.peer = peer
-        return error
+        return kind(f"after {timeout:g} s: {'; '.join(texts)}")
 
 
 def read_hello(data: Frame, peer: int, name: str) -> Hello:
