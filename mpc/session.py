@@ -52,7 +52,7 @@ def _where() -> tuple[Launch, Hub | None]:
         )
     try:
         return msgspec.json.decode(text, type=Launch), None
-    except (msgspec.MsgspecError, ConfigError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, ConfigError) as error:
         raise ConfigError(f"{LAUNCH_VARIABLE} is not a launch description: {error}") from None
 
 

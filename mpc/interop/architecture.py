@@ -121,7 +121,7 @@ def decode(data: bytes) -> Architecture:
     try:
         found = msgspec.msgpack.decode(data, type=Architecture)
         check(found)
-    except (msgspec.MsgspecError, RecursionError, _Invalid) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _Invalid) as error:
         raise ConfigError(f"the description of the model that its owner sent is not valid: {error}") from None
     return found
 

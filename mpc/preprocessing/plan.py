@@ -93,7 +93,7 @@ def decode(data: bytes, where: str) -> Plan:
     try:
         plan = msgspec.msgpack.decode(data, type=Plan)
         fine = MIN_PARTIES <= plan.world_size <= MAX_PARTIES and bool(plan.by_kind) == bool(plan.requests)
-    except (msgspec.MsgspecError, CorruptFrame) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, CorruptFrame) as error:
         raise IntegrityError(f"{where} holds an unreadable plan: {error}") from None
     if not fine:
         raise IntegrityError(f"{where} holds a plan for {plan.world_size} parties")

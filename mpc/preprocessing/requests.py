@@ -24,7 +24,7 @@ def decode(body: Frame) -> list[AnyCorrelation]:
     """What a request asks for. Raises CorruptFrame for one that is unreadable or asks for nothing."""
     try:
         correlations = _DECODER.decode(body)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CorruptFrame(f"an unreadable request: {error}") from None
     if not correlations:
         raise CorruptFrame("a request for nothing")

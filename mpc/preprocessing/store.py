@@ -79,7 +79,7 @@ class Store:
             raise ConfigError(f"{self.path} has format version {version}; this release reads {FORMAT_VERSION}")
         try:
             header = msgspec.msgpack.decode(area[PREFIX.size : PREFIX.size + length], type=Header)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise IntegrityError(f"{self.path} has an unreadable header: {error}") from None
         if header.package != VERSION:
             raise ConfigError(f"{self.path} was made by release {header.package}; this is {VERSION}: preprocess again")

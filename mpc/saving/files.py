@@ -75,7 +75,7 @@ def decode(data: bytes, path: Path) -> tuple[Header, Words]:
         raise ConfigError(f"{path} has format version {version}; this release reads {FORMAT_VERSION}")
     try:
         header = msgspec.msgpack.decode(body[_PREFIX : _PREFIX + length], type=Header)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise IntegrityError(f"{path} has an unreadable header: {error}") from None
     rest = len(body) - _PREFIX - length
     if len(header.save) != ID_BYTES or rest != 8 * words_of(header.tree):

@@ -94,7 +94,7 @@ class Loop:
     def _own(self, data: bytes) -> None:
         try:
             own = msgspec.msgpack.decode(data, type=_Own)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise IntegrityError(f"{self.path} has an unreadable part: {error}") from None
         if own.program != _name():
             raise ConfigError(f"{self.path} is a checkpoint of {own.program}; this is {_name()}. Give --checkpoint another "

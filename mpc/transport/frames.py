@@ -93,7 +93,9 @@ def seal(frame: Words, header: bytes) -> None:
 
 
 def payload(data: bytes | memoryview) -> Words:
-    """The payload words of a received frame (copied only where the buffer is unaligned)."""
+    """The payload words of a received frame (copied only where the buffer is unaligned). Raises CorruptFrame for others."""
+    if (len(data) - HEADER_BYTES) % 8:
+        raise CorruptFrame(f"got {len(data) - HEADER_BYTES} payload bytes; want whole words of 8")
     words = np.frombuffer(data, np.uint64, offset=HEADER_BYTES)
     return words if words.flags.aligned else words.copy()
 
