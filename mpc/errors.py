@@ -24,10 +24,11 @@ from __future__ import annotations
 
 class MPCError(Exception):
     """Root of the engine's exceptions. ``echo``: rank of the party that failed first, when it was another one; ``op``:
-    the operation at which it did."""
+    the operation at which it did; ``peer``: the rank that was missed, or found fault with."""
 
     echo: int | None = None
     op: int | None = None
+    peer: int | None = None
 
 
 class ConfigError(MPCError):
@@ -51,9 +52,7 @@ class NotSupported(MPCError, TypeError):
 
 
 class PartyLost(MPCError):
-    """A peer died, was silent beyond the deadline, or stopped with an error of its own. ``peer``: its rank."""
-
-    peer: int | None = None
+    """A peer died, was silent beyond the deadline, or stopped with an error of its own."""
 
 
 class DealerLost(PartyLost):

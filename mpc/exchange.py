@@ -104,21 +104,23 @@ class FromOwner(Pending):
 
 
 class Abort(msgspec.Struct, array_like=True):
-    """Why a party stops, for its peers: the error's type, where it was raised first, and whom it missed (-1: nobody)."""
+    """Why a party stops, for its peers: the error's type, where it was raised first, and whom it missed or found fault
+    with (-1: nobody)."""
 
     error: str
     rank: int
     op: int
-    lost: int = -1
+    peer: int = -1
 
 
 def abort_frame(error: BaseException, rank: int, op: int) -> bytes:
     """Tells a peer that ``rank`` stops at operation ``op``: by error type and whose it was first, nothing else."""
     abort = Abort(type(error).__name__, rank, op)
-    if isinstance(error, errors.MPCError) and error.echo is not None:
-        abort.rank, abort.op = error.echo, op if error.op is None else error.op
-    if isinstance(error, PartyLost) and error.peer is not None:
-        abort.lost = error.peer
+    if isinstance(error, errors.MPCError):
+        if error.echo is not None:
+            abort.rank, abort.op = error.echo, op if error.op is None else error.op
+        if error.peer is not None:
+            abort.peer = error.peer
     body = msgspec.msgpack.encode(abort)
     return frames.pack(frames.Kind.ABORT, op, len(body), bytes(16)) + body
 
@@ -129,26 +131,29 @@ def echo_of(data: Frame, transport: Transport) -> errors.MPCError:
         if len(data) > HEADER_BYTES + ABORT_BYTES:
             raise ValueError(f"it has {len(data)} bytes")
         abort = msgspec.msgpack.decode(data[HEADER_BYTES:], type=Abort)
-        if not (abort.error.isidentifier() and 0 <= abort.rank <= transport.world_size >= abort.lost >= -1):
+        if not (abort.error.isidentifier() and 0 <= abort.rank <= transport.world_size >= abort.peer >= -1):
             raise ValueError("no error or no rank")
     except (msgspec.MsgspecError, ValueError) as error:
         return CorruptFrame(f"an unreadable abort frame: {error}{here()}")
-    who, when = transport.name(abort.rank), f"at operation {abort.op}" if abort.op else "before the session began"
     kind = errors.by_name(abort.error) or PartyLost
-    if issubclass(kind, PartyLost) and abort.lost >= 0:
-        kind = errors.DealerLost if abort.lost == transport.world_size else PartyLost
-        what = f"{transport.name(abort.lost)} was lost: {who} noticed it {when}"
-        if abort.lost == transport.rank:
-            what = f"{who} stopped {when}: it heard nothing from this process"
-    elif abort.error in LEAVING:
-        what = f"{who} {LEAVING[abort.error]} {when}; every party must stay to the end of the session"
-    else:
-        what = f"{who} stopped {when} with {abort.error}; its own output says why"
-    failure = kind(what + here())
+    if issubclass(kind, PartyLost) and abort.peer >= 0:
+        kind = errors.DealerLost if abort.peer == transport.world_size else PartyLost
+    failure = kind(_reason(abort, kind, transport) + here())
     failure.echo, failure.op = abort.rank, abort.op
-    if isinstance(failure, PartyLost):
-        failure.peer = abort.rank if abort.lost < 0 else abort.lost
+    failure.peer = abort.rank if abort.peer < 0 else abort.peer
     return failure
+
+
+def _reason(abort: Abort, kind: type[errors.MPCError], transport: Transport) -> str:
+    who, when = transport.name(abort.rank), f"at operation {abort.op}" if abort.op else "before the session began"
+    if abort.error in LEAVING:
+        return f"{who} {LEAVING[abort.error]} {when}; every party must stay to the end of the session"
+    if abort.peer < 0:
+        return f"{who} stopped {when} with {abort.error}; its own output says why"
+    whom = "this process" if abort.peer == transport.rank else transport.name(abort.peer)
+    if issubclass(kind, PartyLost):
+        return f"{whom} was lost: {who} noticed it {when}"
+    return f"{who} stopped {when} with {abort.error}: the fault is with {whom}"
 
 
 def call_site() -> str:

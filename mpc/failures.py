@@ -75,6 +75,8 @@ def first_failed(children: list[Child]) -> Child | None:
                 kind = 1
         return kind, child.failed or 0.0
 
+    if all(isinstance(c.message, Result) for c in children if c.is_party):
+        return None  # a dealer that died behind their backs does not matter
     failed = [c for c in children if c.failed is not None]
     return min(failed, key=order, default=None)
 
@@ -129,7 +131,7 @@ def surroundings(shown: Child, children: list[Child]) -> list[str]:
     the program the others were."""
     notes = []
     message = shown.message
-    missed = message.peer if isinstance(message, Failure) else None
+    missed = message.peer if isinstance(message, Failure) and message.kind in ("PartyLost", "DealerLost") else None
     if missed is not None and missed < len(children) and missed != shown.rank:
         notes += _fate(children[missed])
     lost = not isinstance(message, Failure) or missed is not None or message.kind == "ProgramMismatch"

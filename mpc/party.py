@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _CURRENT: ContextVar[Party | None] = ContextVar("mpc_party", default=None)
 
+E = TypeVar("E", bound=errors.MPCError)
 LINGER, LOCAL_LINGER = 1.0, 0.1  # most seconds until an abort has left, between machines and on one
 
 
@@ -137,6 +138,21 @@ class Party:
         """Context manager: attribute what happens inside to ``label`` in the report. ``layer``: it is a module's name."""
         return Scope(self.books, label, layer)
 
+    def later(self, compute: Callable[[], Words], shape: Shape, scale: int) -> Share:
+        """A share whose words ``compute`` gives at their first use, charged to where this is called."""
+        books = self.books
+        account = books.account
+
+        def words() -> Words:
+            outer = books.account
+            books.charge(account)
+            try:
+                return compute()
+            finally:
+                books.charge(outer)
+
+        return Share.later(words, shape, scale)
+
     def backward_scope(self) -> Backward:
         """Context manager: what happens inside is a backward pass; its `at` says through which layer."""
         return Backward(self.books)
@@ -215,9 +231,7 @@ class Party:
         except PartyLost as error:
             if perf_counter() - started < self.config.deadline * patience:
                 self._gone.add(peer)
-            lost = type(error)(f"{error} ({self._place()})")
-            lost.peer = peer
-            raise lost from None
+            raise self.blame(peer, type(error)(f"{error} ({self._place()})")) from None
         except CorruptFrame as error:  # of a sealed link
             raise CorruptFrame(f"{error} ({self._place()})") from None
 
@@ -242,17 +256,23 @@ class Party:
             details = f"it has left its session, here the program is at {describe(want)}"
         else:
             details = f"it sent {describe(got)}, here the program is at {describe(want)}"
-        raise ProgramMismatch(
+        raise self.blame(peer, ProgramMismatch(
             f"{self.transport.name(peer)} does not run the same program as {self._place(want.op)}; {details}. "
             "Every party must run the same operations in the same order, on public values alone"
-        )
+        ))  # fmt: skip
 
     def header_of(self, data: Frame, peer: int) -> frames.Header:
         """The header of a frame of ``peer``. Raises CorruptFrame, which says where this party is."""
         try:
             return frames.unpack(data)
         except CorruptFrame as error:
-            raise CorruptFrame(f"{self.transport.name(peer)} sent what is no message: {error} ({self._place()})") from None
+            text = f"{self.transport.name(peer)} sent what is no message: {error} ({self._place()})"
+            raise self.blame(peer, CorruptFrame(text)) from None
+
+    def blame(self, peer: int, error: E) -> E:
+        """That error, with whom it was missed or found at fault."""
+        error.peer = peer
+        return error
 
     def _place(self, op: int | None = None) -> str:
         """Where this party is, for messages: operation, what it is part of, and the program's line."""
@@ -290,7 +310,8 @@ class Party:
         who = f"{self.transport.name(owner)}, the owner of operation {op},"
         want = 8 * words(checked_shape(got.shape, who))
         if got.nbytes != want:
-            raise CorruptFrame(f"{who} sent {got.nbytes} bytes for shape {got.shape}; want {want} ({self._place()})")
+            text = f"{who} sent {got.nbytes} bytes for shape {got.shape}; want {want} ({self._place()})"
+            raise self.blame(owner, CorruptFrame(text))
         return got.shape, frames.payload(data)
 
     # --- inputs and reveals
@@ -406,7 +427,10 @@ class Party:
         """End the session: agree that the program is over, release the links."""
         self.sync(Kind.CLOSE)
         if self.config.needs_dealer:
-            self.send(self.world_size, frames.pack(Kind.CLOSE, self._op, 0, bytes(16)))
+            try:
+                self.transport.send(self.world_size, frames.pack(Kind.CLOSE, self._op, 0, bytes(16)))
+            except PartyLost:
+                pass  # nobody needs it any more
         self.closed = True
         self.transport.close()
         finished = FINISHED.get()

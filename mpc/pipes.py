@@ -41,7 +41,7 @@ class Result(msgspec.Struct, tag=True):
 
 class Failure(msgspec.Struct, tag=True):
     """A party raised. ``exception`` is the pickled exception where that works; ``exit`` the code of a SystemExit;
-    ``peer`` whom a `PartyLost` missed; ``site`` the program's file and line."""
+    ``peer`` whom it missed or found fault with; ``site`` the program's file and line."""
 
     kind: str
     message: str

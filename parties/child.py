@@ -150,7 +150,7 @@ def _failure(error: BaseException) -> Failure:
     except Exception:
         exception = None  # the traceback's text is enough
     echo = error.echo if isinstance(error, MPCError) else None
-    peer = error.peer if isinstance(error, PartyLost) else None
+    peer = error.peer if isinstance(error, MPCError) else None
     return Failure(type(error).__name__, str(error), _formatted(error), echo, exception, None, peer, _site(error))
 
 
