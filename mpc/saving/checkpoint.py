@@ -49,16 +49,16 @@ def save(obj: Any, path: str | os.PathLike[str]) -> Path:
     parties, ConfigError at all of them when one cannot write; the files are then as before.
     """
     party = current_party.current()
-    target = path_of(path, party.rank)
-    store(party, obj, target)
-    return target
+    store(party, obj, path)
+    return path_of(path, party.rank)
 
 
-def store(party: Party, obj: Any, target: Path, own: bytes = b"") -> bytes:
-    """`save` to this party's file ``target``; the save's identifier, random and common to all parties.
+def store(party: Party, obj: Any, path: str | os.PathLike[str], own: bytes = b"") -> bytes:
+    """`save`; the save's identifier, random and common to all parties.
 
     ``own``: what this party alone keeps in its file; nobody compares it.
     """
+    target = path_of(path, party.rank)
     with party.scope("save"):
         party.note("save")
         shares: list[Share] = []
@@ -81,7 +81,7 @@ def store(party: Party, obj: Any, target: Path, own: bytes = b"") -> bytes:
             prg.combine(*(g[_NONCE].tobytes() for g in got))[: files.ID_BYTES],
             1 + max(r.sequence for pair in pairs for r in pair), node, own,
         )  # fmt: skip
-        _replace(party, target, files.encode(header, words), _keeps(held, common))
+        _replace(party, path, files.encode(header, words), _keeps(held, common))
     return header.save
 
 
@@ -178,8 +178,9 @@ def _keeps(held: list[Held], common: bytes | None) -> bool:
     return held[0].header is not None and (common is None or newest.save == common)
 
 
-def _replace(party: Party, target: Path, data: bytes, keep: bool) -> None:
+def _replace(party: Party, path: str | os.PathLike[str], data: bytes, keep: bool) -> None:
     """Write, hear that everybody has written, then replace."""
+    target = path_of(path, party.rank)
     if party.dry:
         publish(party, Kind.SAVED, np.zeros(1, np.uint64))  # as if all had written
         return
@@ -194,8 +195,9 @@ def _replace(party: Party, target: Path, data: bytes, keep: bool) -> None:
         failed = [rank for rank, g in enumerate(got) if g[0]]
         if failed:
             own = party.rank in failed
-            refusal = ConfigError(f"save: party {party.rank if own else failed[0]} cannot write its file"
-                                  + (f": {trouble}" if own else "; its own output says why. Nothing was replaced"))
+            there = trouble if own else f"{path_of(path, failed[0]).name}; its own output says why"
+            refusal = ConfigError(f"save: party {party.rank if own else failed[0]} cannot write its file {there}. "
+                                  "Nothing was replaced: what was saved before is as it was")
             refusal.echo = None if own else failed[0]
             raise refusal
     except BaseException:

@@ -53,14 +53,15 @@ class Loop:
         assert party.checkpoint is not None
         self._party, self._program, self._objects = party, program, objects
         self.number = number
-        self.path = path_of(Path(party.checkpoint) / f"loop{number}.shares", party.rank)
+        self._template = Path(party.checkpoint) / f"loop{number}.shares"
+        self.path = path_of(self._template, party.rank)
         self._about = {**what, "after": program.last}
 
     def save(self, position: Any) -> None:
         """Write the objects and ``position`` (public, or with ``state_dict``) down at all parties. Raises as `mpc.save`."""
         own = _Own(_name(), [(p.name, p.step, p.value) for p in self._party.books.points])
         saved = dict(zip(KEYS, (self._about, position, self._objects), strict=True))
-        self._program.last = store(self._party, saved, self.path, msgspec.msgpack.encode(own))
+        self._program.last = store(self._party, saved, self._template, msgspec.msgpack.encode(own))
 
     def find(self) -> None:
         """Load what there is into the objects."""
