@@ -302,6 +302,8 @@ class Party:
                 self.send(peer, frame)
             return shape, frame[HEADER_WORDS:]
         started = perf_counter()
+        while self.outstanding:  # links are in order: what was posted before is read before
+            self.outstanding.popleft()._receive()
         data = self.hear(owner)
         self.books.account.row.peer_wait += perf_counter() - started
         got = self.header_of(data, owner)

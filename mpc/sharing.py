@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -73,17 +72,40 @@ class Opened:
         return function(self._public) if isinstance(self._public, np.ndarray) else lambda: function(self.public)
 
 
-@dataclass(slots=True, repr=False)
 class OpenedBit:
     """e = b XOR s, public, with the name of the dealt bit s and this party's additive share of s.
 
-    b = e + (1 - 2e) s, so a product of b with an opened tensor needs no further opening (protocols.md, section 6).
+    b = e + (1 - 2e) s, so a product of b with an opened tensor needs no further opening (protocols.md, section 6). Both e
+    and [s] may still be on their way, as in `Opened`.
     """
 
-    public: Words  # packed, lane order of the flattened tensor
-    op: int  # s is the plane tensor (op, tensor) of all dealt streams
-    tensor: int
-    share: Words  # [s], flat
+    __slots__ = ("_public", "_share", "op", "tensor")
+
+    def __init__(
+        self, public: Words | Callable[[], Words], op: int, tensor: int, share: Words | Callable[[], Words]
+    ) -> None:
+        self._public = public
+        self.op = op  # s is the plane tensor (op, tensor) of all dealt streams
+        self.tensor = tensor
+        self._share = share
+
+    @property
+    def public(self) -> Words:
+        """e, packed, lane order of the flattened tensor."""
+        if not isinstance(self._public, np.ndarray):
+            self._public = self._public()
+        return self._public
+
+    @property
+    def share(self) -> Words:
+        """[s], flat."""
+        if not isinstance(self._share, np.ndarray):
+            self._share = self._share()
+        return self._share
+
+    def complement(self) -> OpenedBit:
+        """Of 1 - b: e becomes its complement."""
+        return OpenedBit(lambda: ~self.public, self.op, self.tensor, lambda: self.share)
 
 
 class Share:

@@ -34,9 +34,15 @@ class Comparison(Trees):
 
     def bit_share(self, bit: OpenedBit, shape: tuple[int, ...]) -> Share:
         """[b] = e + (1 - 2e)[s]: local."""
+        made = self.party.later(lambda: self.bit_words(bit).reshape(shape), shape, 0)
+        made.bit = bit
+        return made
+
+    def bit_words(self, bit: OpenedBit) -> Words:
+        """The same as flat words, now."""
         out = np.empty(bit.share.size, np.uint64)
         ring.bit_finish(bit.public, bit.share, self.party.first, out)
-        return Share(out.reshape(shape), 0, None, bit)
+        return out
 
     # --- kernels
     @alone
@@ -74,12 +80,10 @@ class Comparison(Trees):
 
     def complement(self, bit: Share) -> Share:
         """1 - b; the opened form goes along (e becomes its complement)."""
-        words = np.negative(bit.words)
-        if self.party.first:
-            words = words + np.uint64(1)
-        form = bit.bit
-        flipped = None if form is None else OpenedBit(form.public ^ ALL_ONES, form.op, form.tensor, form.share)
-        return Share(np.asarray(words), bit.scale, None, flipped)
+        one = np.uint64(self.party.first)
+        flipped = Share.later(lambda: np.asarray(one - bit.words), bit.shape, bit.scale, of=(bit,))
+        flipped.bit = None if bit.bit is None else bit.bit.complement()
+        return flipped
 
     @alone
     def relu(self, x: Share, bits: int = 0) -> tuple[Share, Share]:
@@ -110,14 +114,17 @@ class Comparison(Trees):
             if party.first:
                 msb ^= ALL_ONES
             (opened,) = self.open_bits([msb], [bit])
-            if bits:
-                out = self.truncated_if(opened, bit, d, rest[0], bits)
-            else:
+
+            def words() -> Words:
+                if bits:
+                    return self.truncated_if(opened, bit, d, rest[0], bits).reshape(x.shape)
                 out, ys = np.empty(x.size, np.uint64), np.empty(x.size, np.uint64)
                 ring.mul(d, opened.share, ys)
                 ys -= share_words(party, bit.item, bit.dealt, 1)
                 ring.select_finish(opened.public, flat(x.words), ys, out)
-            return Share(out.reshape(x.shape), x.scale - bits), self.bit_share(opened, x.shape)
+                return out.reshape(x.shape)
+
+            return party.later(words, x.shape, x.scale - bits), self.bit_share(opened, x.shape)
 
     def truncated_if(self, bit: OpenedBit, values: Asked, d: Words, cut: Asked, bits: int) -> Words:
         """Shares of b * (x / 2^bits) for an opened d = x + r: e y + (1 - 2e) y s, all local.

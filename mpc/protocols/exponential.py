@@ -81,16 +81,20 @@ class Exponential(Harmonic):
             else:
                 inside ^= under[0]
             opened = self.masked_bits([carry, inside, *under], [powers_op, inside_op, *high_op])
-            product = self._powers(ds[0], opened[0], powers, math.ldexp(start, -x.scale), window)
+            product = self._powers(ds[0], opened[0](), powers, math.ldexp(start, -x.scale), window)
             y = Share(product, window.scale, Opened(product, mask))
             pending = self.post_opening(y, False)
             chosen = self.opened_bit(opened[1], inside_bit)
-            out = self.truncated_if(chosen, inside_bit, pending.add(), rounding, cut)
-            if not bounded:
-                out -= self.bit_share(self.opened_bit(opened[2], high_bit[0]), (n,)).words * np.uint64(top)
-                if party.first:
-                    out += np.uint64(top)
-            return Share(out.reshape(x.shape), scale)
+
+            def words() -> Words:
+                out = self.truncated_if(chosen, inside_bit, pending.add(), rounding, cut)
+                if not bounded:
+                    out -= self.bit_words(self.opened_bit(opened[2], high_bit[0])) * np.uint64(top)
+                    if party.first:
+                        out += np.uint64(top)
+                return out.reshape(x.shape)
+
+            return party.later(words, x.shape, scale)
 
     def _powers(self, c: Words, carry: Words, powers: Asked, low: float, window: Window) -> Words:
         """P_0 [D] + (P_1 - P_0) [b D]: local. The wrong choice may wrap; it is multiplied by zero. ``low``: where the window

@@ -56,10 +56,15 @@ class Extremes(Comparison):
             winners = self._beats_all(less, columns, rows, everything)
             (opened,) = self.open_bits([winners], [bit])
             one_hot = self.bit_share(opened, x.shape)
-            ys, values = share_words(party, product.item, product.dealt), np.empty(n, np.uint64)
-            ring.mul_add(opened.share, flat(x.opened.public), ys)
-            ring.select_finish(opened.public, flat(x.words), ys, values)
-            return Share(values.reshape(x.shape).sum(axis=0, dtype=np.uint64), x.scale), one_hot
+            e = flat(x.opened.public)
+
+            def words() -> Words:
+                ys, values = share_words(party, product.item, product.dealt), np.empty(n, np.uint64)
+                ring.mul_add(opened.share, e, ys)
+                ring.select_finish(opened.public, flat(x.words), ys, values)
+                return values.reshape(x.shape).sum(axis=0, dtype=np.uint64)
+
+            return party.later(words, (rows,), x.scale), one_hot
 
     def _beats_all(self, less: Words, columns: int, rows: int, merge: Asked) -> Words:
         """A plane over (columns, rows): the AND over all other columns of "above it" (before it) or "not below it" (behind)."""

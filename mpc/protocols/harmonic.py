@@ -40,8 +40,12 @@ class Harmonic(Comparison):
             party.note("series", op, x.shape, x.scale, fit.key)
             (asked,) = self.ask([self._harmonics(op, x, fit)])
             self._exchange(fresh)
-            out = self._combine_series(flat(x.opened.public), x.scale, asked, fit)
-            return Share(out.reshape(x.shape), SCALE)
+            form = x.opened
+
+            def words() -> Words:
+                return self._combine_series(flat(form.public), x.scale, asked, fit).reshape(x.shape)
+
+            return party.later(words, x.shape, SCALE)
 
     def _harmonics(self, op: int, x: Share, fit: Series) -> Harmonics:
         assert x.opened is not None
@@ -103,14 +107,18 @@ class Harmonic(Comparison):
         opening = self.post_opening(y)
         under_top, under_bottom = self.less([d - top, d + bottom], [tables, tables], [above, below])
         inside, beyond = self.open_bits([under_top ^ under_bottom, under_top], [inside_bit, top_bit])
-        out = self.truncated_if(inside, inside_bit, opening.add(), cut, bits)
         scale = y.scale - bits
         step = round(np.ldexp(fit.high - fit.low, scale))
-        if step:  # + (high - low) 1{x >= limit}
-            out -= self.bit_share(beyond, y.shape).words * np.uint64(step % 2**64)
-        if party.first:
-            out += np.uint64((round(np.ldexp(fit.low, scale)) + step) % 2**64)
-        return Share(out, scale)
+
+        def words() -> Words:
+            out = self.truncated_if(inside, inside_bit, opening.add(), cut, bits)
+            if step:  # + (high - low) 1{x >= limit}
+                out -= self.bit_words(beyond) * np.uint64(step % 2**64)
+            if party.first:
+                out += np.uint64((round(np.ldexp(fit.low, scale)) + step) % 2**64)
+            return out
+
+        return party.later(words, y.shape, scale)
 
     def post_opening(self, y: Share, beside: bool = True) -> Pending:
         """Send E = y - A of a share whose mask is named already; ``beside``: in the round of the next exchange."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mpc import ring
+from mpc.fixed_point import Words
 from mpc.preprocessing.base import AnyCorrelation, BitValues, Merges
 from mpc.protocols.alone import alone
 from mpc.protocols.comparison import ALL_ONES, Comparison, flat
@@ -39,7 +39,9 @@ class Thresholds(Comparison):
             if party.first:
                 for plane in below:
                     plane ^= ALL_ONES
-            out = np.empty((count, n), np.uint64)
-            for row, bit in zip(out, self.open_bits(below, rest[count:]), strict=True):
-                ring.bit_finish(bit.public, bit.share, party.first, row)
-            return Share(out.reshape(count, *x.shape), 0)
+            bits = self.open_bits(below, rest[count:])
+
+            def words() -> Words:
+                return np.stack([self.bit_words(bit) for bit in bits]).reshape(count, *x.shape)
+
+            return party.later(words, (count, *x.shape), 0)

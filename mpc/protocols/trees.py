@@ -6,7 +6,8 @@ larger (`choice`). A word holds 64 comparisons throughout.
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -166,20 +167,25 @@ class Trees:
         opened = self.masked_bits(planes, [b.item.op for b in bits])
         return [self.opened_bit(e, b) for e, b in zip(opened, bits, strict=True)]
 
-    def opened_bit(self, public: Words, bit: Asked) -> OpenedBit:
-        """The opened form of a bit whose s is dealt in both forms (part 0 is [s])."""
-        return OpenedBit(public, bit.item.op, BIT, share_words(self.party, bit.item, bit.dealt))
+    def opened_bit(self, public: Callable[[], Words], bit: Asked) -> OpenedBit:
+        """The opened form of a bit whose s is dealt in both forms (part 0 is [s]); both are waited for at their use."""
+        return OpenedBit(public, bit.item.op, BIT, partial(share_words, self.party, bit.item, bit.dealt))
 
-    def masked_bits(self, planes: Sequence[Words], ops: Sequence[int]) -> list[Words]:
-        """Open b XOR s for several planes of one width, s the planes BIT of the operations: one round, one bit each."""
+    def masked_bits(self, planes: Sequence[Words], ops: Sequence[int]) -> list[Callable[[], Words]]:
+        """Open b XOR s for several planes of one width, s the planes BIT of the operations: one round, one bit each. What is
+        returned waits for them."""
         party = self.party
         width = planes[0].size
         frame = frames.new(width * len(planes))
         for plane, op, part in zip(planes, ops, _segments(frame, len(planes)), strict=True):
             part[:] = plane
             ring.streams(party.dealt, op, BIT, 0, part, prg.XOR)
-        opened = party.post(Kind.BITS, ops[0], frame, (len(planes), width)).xor()
-        return list(opened.reshape(len(planes), -1))
+        opened = cache(party.post(Kind.BITS, ops[0], frame, (len(planes), width)).xor)
+        return [partial(_row, opened, width, row) for row in range(len(planes))]
+
+
+def _row(opened: Callable[[], Words], width: int, row: int) -> Words:
+    return opened()[row * width : (row + 1) * width]
 
 
 def _segments(frame: Words, count: int) -> Words:

@@ -48,7 +48,7 @@ def test_bytes_are_those_of_the_transport_headers_included(parties: int) -> None
         frames = sum(meter.frames_sent[p] for p in s.peers)
         assert report.bytes_sent == sent == payload + frames * HEADER_BYTES
         assert report.rounds == s.total.rounds > 20
-        requests = meter.frames_sent[s.world_size] - 1  # but the greeting
+        requests = meter.frames_sent[s.world_size] - 2  # but the greeting and the ready
         return report, requests, meter.bytes_received[s.world_size]
 
     results = run(program, parties)
