@@ -217,10 +217,9 @@ class Party:
         self.total.bytes_sent += nbytes * receivers
 
     def count_offline(self, nbytes: int, seconds: float) -> None:
-        """One frame from the dealer, with its header, and how long this party waited for it."""
-        row = self.books.account.row
-        row.offline_bytes += nbytes
-        row.dealer_wait += seconds
+        """One frame from the dealer, with its header, and how long this party waited for it. (The rows have its bytes
+        since it was asked for.)"""
+        self.books.account.row.dealer_wait += seconds
         self.total.offline_bytes += nbytes - HEADER_BYTES
 
     def hear(self, peer: int, size: int = 0, patience: float = 1.0) -> Frame:

@@ -88,11 +88,11 @@ class DealerClient(Client):
             body = requests.encode(correlations)
             header = frames.pack(Kind.REQUEST, correlations[0].op, len(body), bytes(16))
             self.party.send(self.party.world_size, header + body)
-        else:  # this party knows from the same structure what the receiver gets
-            sizes = requests.frame_sizes([c.parts() for c in correlations])
-            self.party.books.account.row.offline_bytes += sum(
-                HEADER_BYTES + 8 * sum(words for _, _, words in frame) for frame in sizes
-            )
+        # every party knows from the same structure what the receiver gets, and for which operation
+        sizes = requests.frame_sizes([c.parts() for c in correlations])
+        self.party.books.account.row.offline_bytes += sum(
+            HEADER_BYTES + 8 * sum(words for _, _, words in frame) for frame in sizes
+        )
 
     def _receive(self, op: int, number: int, words: int) -> Words:
         party = self.party
