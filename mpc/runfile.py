@@ -114,7 +114,7 @@ def read(path: Path) -> RunFile:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
         return msgspec.toml.decode(text, type=RunFile)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except msgspec.MsgspecError as error:
         raise ConfigError(f"{path}: {error}; `mpc keygen --help` shows an example") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None

@@ -30,7 +30,7 @@ def check(correlations: Sequence[AnyCorrelation], limit: int, keep: int = 0) -> 
         _Bill(limit, keep).add(correlations)
     except MPCError as error:
         raise error if isinstance(error, CorruptFrame) else CorruptFrame(f"a request that cannot be dealt: {error}") from None
-    except (TypeError, ValueError, IndexError, OverflowError) as error:
+    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         raise CorruptFrame(f"a request that cannot be dealt: {error}") from None
 
 

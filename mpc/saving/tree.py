@@ -6,6 +6,7 @@ the structure as they are; models, optimisers and whatever else has ``state_dict
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Union
 
 import msgspec
@@ -53,10 +54,9 @@ class Array(msgspec.Struct, tag="array", frozen=True, array_like=True, forbid_un
     data: bytes
 
     def __post_init__(self) -> None:
-        kind = np.dtype(self.dtype)
-        if kind.kind not in "biuf" or any(n < 0 for n in self.shape):
+        if not re.fullmatch(r"[<>|][biuf]\d{1,2}", self.dtype) or any(n < 0 for n in self.shape):
             raise ValueError(f"an array of dtype {self.dtype} and shape {self.shape}")
-        if len(self.data) != kind.itemsize * math.prod(self.shape):
+        if len(self.data) != np.dtype(self.dtype).itemsize * math.prod(self.shape):
             raise ValueError(f"{len(self.data)} bytes for an array of {self.dtype} {self.shape}")
 
 
