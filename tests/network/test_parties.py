@@ -1,0 +1,191 @@
+"""Three parties and a dealer, each a host of its own, keys and all; then somebody pulls a plug.
+
+Whatever happens, every process ends within the deadline and a little, with one reason and the exit code of its cause.
+"""
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mpc.identity import create
+from tests.network.hosts import Hosts
+from tests.network.runs import NAMES, PORT, Ended, Run
+
+NORTH, EAST, SOUTH, BROKER = range(4)
+DEADLINE = 4.0
+SPARE = 3.5  # seconds: to tell the others, and to end four processes on a busy machine
+ENDLESS = 10**6
+MID = "step 3"
+
+
+@pytest.fixture
+def hosts() -> Iterator[Hosts]:
+    with Hosts(4, rtt_ms=2, mbit=200) as made:
+        yield made
+
+
+@pytest.fixture
+def run(hosts: Hosts, tmp_path: Path) -> Run:
+    return Run(hosts, tmp_path, deadline=DEADLINE)
+
+
+def training(run: Run) -> Run:
+    """Started, and in the middle of an endless training."""
+    run.start(ENDLESS)
+    run.until(MID)
+    run.fault()
+    return run
+
+
+def finished(ended: dict[str, Ended]) -> str:
+    """All are done; what they say of the result, alike."""
+    assert {name: e.code for name, e in ended.items()} == dict.fromkeys(ended, 0), ended
+    results = {e.out.splitlines()[-1] for name, e in ended.items() if name != "broker"}
+    (result,) = results
+    assert re.fullmatch(r"weights \[\[-?0\.\d+(, -?0\.\d+){7}]]", result)
+    return result
+
+
+def failed(ended: dict[str, Ended], code: int, within: float, *sayings: tuple[int, str]) -> None:
+    """All ended with that code in that time, with one error each, and these ranks say why."""
+    for name, e in ended.items():
+        assert e.code == code and e.seconds < within, f"{name}: want code {code} within {within} s, got {e}"
+        assert e.err.count("Traceback (most recent call last)") <= 1, e.err
+    for rank, pattern in sayings:
+        assert re.search(pattern, ended[NAMES[rank]].err), f"{NAMES[rank]} does not say {pattern!r}: {ended[NAMES[rank]].err}"
+
+
+def test_they_train(run: Run, hosts: Hosts) -> None:
+    run.start(8)
+    ended = run.ended(30)
+    finished(ended)
+    assert all(e.err == "" for name, e in ended.items() if name != "broker")
+    assert "session 1 has ended" in ended["broker"].err
+    links = hosts.stats()["links"]
+    assert all(links[f"{a}>{b}"]["bytes"] > 1000 for a in range(4) for b in range(4) if a != b), "everybody talks to everybody"
+
+
+def test_a_host_is_cut_off(run: Run, hosts: Hosts) -> None:
+    training(run)
+    hosts.cut(EAST)
+    lost = r"PartyLost: party 1 \(east\) (sent nothing|closed its connection|was lost)"
+    place = r"\(party \d at operation \d+: .+, train.py:\d+\)"
+    ended = run.ended(DEADLINE + SPARE)
+    failed(ended, 3, DEADLINE + SPARE, (NORTH, lost), (SOUTH, lost), (EAST, r"PartyLost: .*" + place), (BROKER, "east"))
+
+
+def test_the_dealer_is_cut_off(run: Run, hosts: Hosts) -> None:
+    training(run)
+    hosts.cut(BROKER)
+    lost = r"DealerLost: the dealer \(broker\)"
+    failed(run.ended(DEADLINE + SPARE), 3, DEADLINE + SPARE, (NORTH, lost), (EAST, lost), (SOUTH, lost), (BROKER, "failed"))
+
+
+def test_a_party_is_killed(run: Run) -> None:
+    """Its host lives and closes the connections: nobody waits for the deadline."""
+    training(run)
+    run.processes["south"].send_signal(signal.SIGKILL)
+    ended = run.ended(DEADLINE)
+    assert ended.pop("south").code == -signal.SIGKILL
+    lost = r"party 2 \(south\)"
+    failed(ended, 3, DEADLINE, (NORTH, lost), (EAST, lost), (BROKER, lost))
+
+
+def test_altered_bulk_data_is_refused_by_name(run: Run, hosts: Hosts) -> None:
+    """TCP's checksum fits: only the seal tells."""
+    training(run)
+    hosts.corrupt(1, NORTH, EAST, one_way=True, at_least=100, port=PORT + 1)
+    altered = r"CorruptFrame: party 0 \(north\): record \d+ was altered .*\(party 1 at operation \d+: .*train.py:\d+\)"
+    told = r"CorruptFrame: party 1 \(east\) stopped at operation \d+ with CorruptFrame"
+    failed(run.ended(DEADLINE), 8, DEADLINE, (EAST, altered), (NORTH, told), (SOUTH, told), (BROKER, "CorruptFrame"))
+    assert hosts.stats()["links"]["0>1"]["corrupted"] > 0
+
+
+def test_a_stall_shorter_than_the_deadline_does_no_harm(run: Run, hosts: Hosts) -> None:
+    run.start(40)
+    run.until(MID)
+    hosts.stall(EAST)
+    time.sleep(DEADLINE / 2)
+    assert all(process.poll() is None for process in run.processes.values())
+    hosts.release(EAST)
+    run.fault()
+    finished(run.ended(20))
+
+
+def test_another_run_toml(run: Run) -> None:
+    run.member("east", run.keys["east"], run.settings + "frac_bits = 15\n")
+    run.fault()
+    run.start(ENDLESS)
+    said = r"(ProgramMismatch|another configuration)"
+    ended = run.ended(DEADLINE + SPARE + 8, NAMES[:-1])
+    failed(ended, 4, DEADLINE + SPARE + 8, (NORTH, said), (EAST, said), (SOUTH, said))
+
+
+def test_a_stranger_stays_outside(run: Run, tmp_path: Path) -> None:
+    """Who takes a member's place with a key of their own is refused and named; the run goes on without them."""
+    folder = tmp_path / "stranger"
+    folder.mkdir()
+    key = create("south")
+    key.write(folder / "south.key")
+    own = run.toml(run.settings).replace(run.keys["south"].public_key, key.public_key)
+    (folder / "run.toml").write_text(own)
+    run.fault()
+    run.start(8, only=["south"], config="stranger")
+    stranger = run.processes.pop("south")
+    run.start(8, only=["north", "east", "broker"])
+    _, said = stranger.communicate(timeout=DEADLINE + 15)
+    assert stranger.returncode in (3, 7) and "Traceback" not in said.replace("Traceback (most recent call last)", "", 1), said
+    run.start(8, only=["south"])
+    ended = run.ended(40)
+    finished(ended)
+    refused = ended["north"].err + ended["east"].err
+    assert "refused" in refused and key.public_key in refused, refused
+
+
+@pytest.mark.slow
+def test_a_stall_longer_than_the_deadline(run: Run, hosts: Hosts) -> None:
+    training(run)
+    hosts.stall(EAST)
+    lost = r"PartyLost: party 1 \(east\) (sent nothing|closed its connection|was lost)"
+    failed(run.ended(DEADLINE + SPARE), 3, DEADLINE + SPARE, (NORTH, lost), (SOUTH, lost), (BROKER, "east"))
+
+
+@pytest.mark.slow
+def test_one_link_is_cut(run: Run, hosts: Hosts) -> None:
+    """The third party sees both ends; it ends too, and nobody takes it for the one that is gone."""
+    training(run)
+    hosts.cut(NORTH, EAST)
+    lost = r"PartyLost: party {} \(\w+\) (sent nothing|closed its connection|was lost)"
+    ended = run.ended(DEADLINE + SPARE)
+    failed(ended, 3, DEADLINE + SPARE, (NORTH, lost.format(1)), (EAST, lost.format(0)), (SOUTH, lost.format("[01]")))
+
+
+@pytest.mark.slow
+def test_altered_corrections_are_refused_by_name(run: Run, hosts: Hosts) -> None:
+    training(run)
+    hosts.corrupt(1, BROKER, SOUTH, one_way=True, at_least=100, port=PORT + 1)
+    altered = r"CorruptFrame: the dealer \(broker\): record \d+ was altered"
+    told = r"CorruptFrame: party 2 \(south\) stopped at operation \d+ with CorruptFrame"
+    failed(run.ended(DEADLINE), 8, DEADLINE, (SOUTH, altered), (NORTH, told), (EAST, told), (BROKER, "CorruptFrame"))
+
+
+@pytest.mark.slow
+def test_slow_and_lossy_links_change_nothing(run: Run, hosts: Hosts) -> None:
+    """A tenth of a second each way, 2 Mbit/s, packets lost and out of order: the same weights, later."""
+    run.start(8)
+    wanted = finished(run.ended(30))
+    hosts.delay(100)
+    hosts.rate(2)
+    hosts.lose(50)
+    hosts.reorder(10, ms=30)
+    run.fault()
+    run.start(8)
+    ended = run.ended(60)
+    assert finished(ended) == wanted
+    assert ended["north"].seconds > 8 * 7 * 0.1, "8 steps of 7 rounds"
+    assert sum(link["lost"] for link in hosts.stats()["links"].values()) > 3
