@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mpc
-from mpc.benchmarks import catalog, functions, kernels, layers, machine, mnist, protocols, training
+from mpc.benchmarks import catalog, functions, kernels, layers, machine, mnist, protocols, soak, training
 from mpc.benchmarks.compare import compare
 from mpc.benchmarks.harness import Workload, measure
 from mpc.benchmarks.rows import Line
@@ -29,6 +29,8 @@ def main(argv: list[str] | None = None) -> int:
         if arguments[:1] == ["compare"]:
             wanted = _compare_parser().parse_args(arguments[1:])
             return compare(wanted.old, wanted.new, wanted.fail)
+        if arguments[:1] == ["soak"]:
+            return soak.main(arguments[1:])
         return _run(_parser().parse_args(arguments))
     except SystemExit as error:  # argparse: help or a wrong command line
         return error.code if isinstance(error.code, int) else 2
@@ -41,7 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     names = "\n".join(f"  {e.name:<12} {e.group:<10} {e.title}" for e in catalog.ENTRIES)
     parser = argparse.ArgumentParser(
         prog="mpc bench",
-        description="Measure kernels, protocols and training here. `mpc bench compare OLD NEW`: two results side by side.",
+        description="Measure kernels, protocols and training here. `mpc bench compare OLD NEW`: two results side by side. "
+        "`mpc bench soak`: memory over 10,000 training steps.",
         epilog=f"names:\n{names}\n\nexample: mpc bench protocols --only relu,product --json today.json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

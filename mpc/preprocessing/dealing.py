@@ -22,6 +22,7 @@ from mpc.transport.base import Frame
 from mpc.transport.frames import HEADER_BYTES, HEADER_WORDS, Kind
 
 CACHE_BYTES = 1 << 26  # expanded masks the dealer keeps for names that come again; more would only cost fresh pages
+CACHE_NUMBERS = 1 << 12  # operations after which a mask that nothing named is dropped: a training's old ones would pile up
 _ONE, _TOP = np.uint64(1), np.uint64(63)
 
 
@@ -37,7 +38,7 @@ class KeyedDealing:
         self.others = b"".join(keys[:-1])
         self._limit = limit
         self._last = 0
-        self._cache: OrderedDict[tuple[int, int, int], Words] = OrderedDict()
+        self._cache: OrderedDict[tuple[int, int, int], tuple[Words, int]] = OrderedDict()  # and the last use's number
         self._cached = 0
         self._r: tuple[Name, Words] | None = None
         self._cut: tuple[int, Words, Words] | None = None
@@ -80,19 +81,20 @@ class KeyedDealing:
 
     def _expand(self, mask: Mask) -> Words:
         key = (mask.op, mask.tensor, mask.owner)
-        found = self._cache.get(key)
-        if found is not None and found.shape == tuple(mask.shape):
-            self._cache.move_to_end(key)
-            return found
-        if found is not None:
-            self._cached -= self._cache.pop(key).nbytes
-        size = math.prod(mask.shape)
-        words = prg.words(self._keys_of(mask), mask.op, mask.tensor, size).reshape(mask.shape)
-        self._cache[key] = words
+        words, _ = self._cache.pop(key, (None, 0))
+        if words is not None:
+            self._cached -= words.nbytes
+        if words is None or words.shape != tuple(mask.shape):
+            size = math.prod(mask.shape)
+            words = prg.words(self._keys_of(mask), mask.op, mask.tensor, size).reshape(mask.shape)
+        self._cache[key] = words, self._last
         self._cached += words.nbytes
-        while self._cached > CACHE_BYTES and len(self._cache) > 1:
-            self._cached -= self._cache.popitem(last=False)[1].nbytes
-        return words
+        while True:
+            oldest, (kept, used) = next(iter(self._cache.items()))
+            if oldest == key or (self._cached <= CACHE_BYTES and used >= self._last - CACHE_NUMBERS):
+                return words
+            del self._cache[oldest]
+            self._cached -= kept.nbytes
 
     # --- requests
     def answer(self, body: Frame) -> Iterator[Words]:
