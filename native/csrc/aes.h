@@ -21,6 +21,9 @@ void pick_aesni(const uint8_t *key, uint64_t name, const uint64_t *block, size_t
 void ctr_portable(const uint8_t *key, uint64_t name, uint64_t block, size_t words, uint64_t *out, stream_mode mode);
 void ctr_aesni(const uint8_t *key, uint64_t name, uint64_t block, size_t words, uint64_t *out, stream_mode mode);
 int aesni_usable(void);
+void ctr_vaes(const uint8_t *key, uint64_t name, uint64_t block, size_t words, uint64_t *out, stream_mode mode);
+void pick_vaes(const uint8_t *key, uint64_t name, const uint64_t *block, size_t count, uint64_t *low, uint64_t *high);
+int vaes_usable(void);
 
 /* Eleven round keys in the standard order; constant time. */
 void aes_expand_key(const uint8_t key[16], uint8_t out[AES_KEY_BYTES]);
