@@ -16,7 +16,7 @@ SAYS = {
     "from_torch.py": r"total +11 (.*\n)*on its own: 0\.[78]\d+\nwith hospital 1's patients: 0\.9\d+",
     "linear.py": r"R\^2 on the other patients: 0\.99",
     "notebook.py": r"every party learns \[0\.99\d*, 0\.99\d*\]",
-    "resume.py": r"starting at step 0\nstarting at step 10\ndone after step 24: accuracy (0\.9\d|1\.00)",
+    "resume.py": r"in batch 13 of 24: party 1 was killed by SIGKILL.*\n14 more batches: accuracy (0\.9\d|1\.00)",
     "train.py": r"test accuracy 0\.[89]\d\n(.*\n)*.*predictions for party 1's customers",
 }
 
