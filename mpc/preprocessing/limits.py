@@ -19,6 +19,11 @@ from mpc.windows import Window
 DEFAULT_LIMIT: Final = 4 << 30  # bytes of one request
 MAX_NDIM: Final = 32
 _VIEWS: Final = ("transpose", "broadcast", "unfold")
+_FREE: Final = ("index", "scale", "pairs")  # maps whose argument is no list of integers
+
+
+def _sizes(arg: Any) -> bool:
+    return isinstance(arg, (list, tuple)) and len(arg) <= MAX_NDIM and all(isinstance(n, (int, np.integer)) for n in arg)
 
 
 def check(correlations: Sequence[AnyCorrelation], limit: int, keep: int = 0) -> None:
@@ -97,6 +102,8 @@ class _Bill:
 
     def _moved(self, shape: Shape, kind: str, arg: Any) -> Shape:
         """The shape after one public map (`mpc.masks.move`)."""
+        if kind not in _FREE and arg is not None and not _sizes(arg):  # text times a number would be memory, too
+            raise CorruptFrame(f"a mask moved by {kind} with {str(arg)[:80]}; want up to {MAX_NDIM} integers")
         if kind == "reshape":
             known = math.prod(n for n in arg if n != -1)
             free = list(arg).count(-1)
