@@ -1,7 +1,10 @@
 """The files of parties/deploy, read as their engines would: what each process is told to run, and what it finds where."""
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +19,14 @@ DEPLOY = ROOT / "parties" / "deploy"
 PARTIES = ("hospital", "clinic", "institute")
 NAMES = (*PARTIES, "dealer")
 PORTS = (7700, 7701)
+
+
+def tool(name: str) -> str:
+    """The program of that name from this interpreter's environment or the path; the test is skipped without it."""
+    found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if found is None:
+        pytest.skip(f"{name} is not installed: pip install '.[test]' (on x86-64 Linux)")
+    return found
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from mpc.config import VERSION
-from tests.deploy.files import DEPLOY, NAMES, PORTS, ROOT, compose, instructions, pod
+from tests.deploy.files import DEPLOY, NAMES, PORTS, ROOT, compose, instructions, pod, tool
 
 FOUND = instructions()
 FINAL = FOUND[[n for n, (word, _) in enumerate(FOUND) if word == "FROM"][-1] :]
@@ -24,10 +20,8 @@ def only(word: str) -> str:
 
 
 def test_hadolint() -> None:
-    command = shutil.which("hadolint", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if command is None:
-        pytest.skip("hadolint is not installed: pip install '.[test]' (x86-64 Linux)")
-    done = subprocess.run([command, str(DEPLOY / "Containerfile")], capture_output=True, text=True, check=False)
+    command = [tool("hadolint"), str(DEPLOY / "Containerfile")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -99,3 +93,10 @@ def test_image_names_say_this_version() -> None:
     assert set(pods) == {f"localhost/mpc:{VERSION}"}
     for name in ("Containerfile", "README.md"):
         assert set(re.findall(r"localhost/mpc:(\S+?)`?\s", (DEPLOY / name).read_text())) == {VERSION}
+
+
+def test_sources_carry_these_files_and_wheels_do_not() -> None:
+    """An image is built from a checkout or an sdist; who installs the wheel has no use for them."""
+    manifest = (ROOT / "MANIFEST.in").read_text().split()
+    assert "parties/deploy" in manifest and ".dockerignore" in manifest
+    assert not list(DEPLOY.rglob("__init__.py"))

@@ -1,7 +1,8 @@
 """compose.yaml and the Kubernetes files: valid, alike for all parties, and nothing in them may do more than it must."""
 from __future__ import annotations
 
-import shutil
+import json
+import os
 import subprocess
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.deploy.files import (
     kubernetes,
     of_kind,
     pod,
+    tool,
     yaml,
 )
 
@@ -47,14 +49,27 @@ def test_yaml_is_read_alike_by_all_parsers() -> None:
         assert list(yaml.load_all(path.read_text(), Strict))
 
 
-def test_docker_compose_takes_it() -> None:
-    docker = shutil.which("docker")
-    if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
-        pytest.skip("no docker with the compose plugin here")
-    command = [docker, "compose", "-f", "compose.yaml", "-f", "compose.site.yaml", "config", "--quiet"]
-    ids = {"MPC_UID": "1", "MPC_GID": "1"}
+@pytest.mark.parametrize("files", [["compose.yaml"], ["compose.yaml", "compose.site.yaml"]], ids=len)
+def test_docker_compose_reads_the_same(files: list[str]) -> None:
+    """Compose's own view of the files, anchors, variables and the override resolved."""
+    command = [tool("docker-compose"), *(word for name in files for word in ("-f", name)), "config", "--format", "json"]
+    ids = {"MPC_UID": "501", "MPC_GID": "20", "PATH": os.environ["PATH"]}
     done = subprocess.run(command, cwd=DEPLOY, env=ids, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    seen = json.loads(done.stdout)
+    for name in NAMES:
+        service = seen["services"][name]
+        assert service["command"] == PROCESSES["compose"](name).args and service["user"] == "501:20" and service["read_only"]
+        assert [s["target"] for s in service["secrets"]] == [f"{name}.key"]
+        published = {int(p["published"]) for p in service.get("ports", ())}
+        assert published == (set(PORTS) if len(files) == 2 and name in PARTIES else set())
+    assert bool(seen["networks"]["mpc"].get("internal")) == (len(files) == 1)
+
+
+def test_docker_compose_asks_whose_the_keys_are() -> None:
+    command = [tool("docker-compose"), "-f", "compose.yaml", "config", "--quiet"]
+    done = subprocess.run(command, cwd=DEPLOY, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "MPC_UID is missing a value: the owner of keys/" in done.stderr
 
 
 @pytest.mark.parametrize("kind,name", EVERY)
