@@ -1,8 +1,8 @@
 """What each kernel of the additive protocol costs online: rounds, and payload bytes to each other party.
 
 ``fresh`` counts the words that are not open yet (0 for a tensor that was opened before); n counts elements. Bit planes
-travel as whole 64-bit words. ``form``: of the comparisons (`mpc.protocols.choice`). Tests compare these with the transport's count. What the dealer sends follows from
-`Correlation.parts`.
+travel as whole 64-bit words. ``form``: of the comparisons (`mpc.protocols.choice`). Tests compare these with the
+transport's count. What the dealer sends follows from `Correlation.parts`.
 """
 from __future__ import annotations
 

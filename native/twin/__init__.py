@@ -13,8 +13,6 @@ from .bytewise import (
 )
 from .compare import (
     compare_lookup,
-    deal_monomials,
-    deal_tables,
     equal1_mask,
     equal1_merge,
     equal2_mask,
@@ -24,6 +22,7 @@ from .compare import (
     tree2_mask,
     tree2_merge,
 )
+from .dealing import deal_monomials, deal_tables
 from .harmonics import exponentials, fourier_series, harmonics
 from .planes import (
     bit_finish,

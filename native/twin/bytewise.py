@@ -26,7 +26,7 @@ def _subsets(count):
 
 
 EQ_SUBSETS = _subsets(7)
-LT_SUBSETS = [[mask for mask in range(1, 1 << (7 - j))] for j in range(7)]
+LT_SUBSETS = [list(range(1, 1 << (7 - j))) for j in range(7)]
 MONOMIALS = {"tree8": len(EQ_SUBSETS) + sum(map(len, LT_SUBSETS)), "equal8": len(_subsets(8))}
 INPUTS = {"tree8": 14, "equal8": 8}
 

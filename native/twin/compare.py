@@ -1,4 +1,4 @@
-"""Comparison on XOR shares with numpy (protocols.md section 6): tables, lookup, radix-4 tree, equality, the dealer.
+"""Comparison on XOR shares with numpy (protocols.md section 6): lookup, radix-4 tree, equality. The dealer: `dealing`.
 
 Plane tensors (grouped as in `planes`):
   TH      233 planes: thermometers th_j[v] = 1{v < r_j}, v = 0 .. 2^w - 2, of chunks j = 0..15 (15 planes each, the top
@@ -14,8 +14,7 @@ Padding lanes behave as d = r = 0: combined lt, borrow and msb are 0 there, comb
 
 import numpy as np
 
-from . import bytewise
-from .checks import WORD, choice, flat, planes_of, words
+from .checks import WORD, flat, planes_of, words
 from .planes import bitslice, group, ungroup
 from .streams import xor_streams
 
@@ -222,43 +221,3 @@ def equal2_merge(e4, key_m, op_m, tensor_m, key_mono, op_mono, tensor_mono, corr
     groups = _opened("equal2", width, e4, key_m, op_m, tensor_m, key_mono, op_mono, tensor_mono, corr_mono)
     ((e, m, shares),) = groups
     out1[...] = _and(e, m, shares, range(4), first)
-
-
-def _thermometer(bits):
-    """1{v < value}, v = 0 .. 2^w - 2, of a value given by bit planes, lowest first."""
-    if not bits:
-        return []
-    *low, high = bits
-    rest = _thermometer(low)
-    return [high | x for x in rest] + [high] + [high & x for x in rest]
-
-
-def deal_tables(r, keys_minus, op, tensor, out233):
-    """The dealer's correction of TH: the plaintext planes of r XOR the streams of all other parties."""
-    flat("out233", out233, TH_PLANES * words(flat("r", r).size))
-    bits = bitslice(r)
-    rows = []
-    for j in range(16):
-        rows += _thermometer(list(bits[4 * j : 4 * j + chunk_bits(j)]))
-    group(np.stack([*rows, bits[63]]), out233)
-    out233 ^= xor_streams(keys_minus, op, tensor, out233.size)
-
-
-def deal_monomials(kind, n, keys_all, op_m, tensor_m, keys_minus, op_mono, tensor_mono, out):
-    """The dealer's correction of a level's monomials: products of the parties' total masks XOR the others' streams."""
-    choice("kind", kind, (*KINDS, *bytewise.INPUTS))
-    width = words(n)
-    inputs, planes = (bytewise.INPUTS[kind], bytewise.MONOMIALS[kind]) if kind in bytewise.INPUTS else (inputs_of(kind), monomials_of(kind))
-    flat("out", out, planes * width)
-    m = ungroup(xor_streams(keys_all, op_m, tensor_m, inputs * width), inputs)
-    group(bytewise.monomial_planes(kind, m) if kind in bytewise.INPUTS else _monomial_planes(kind, m), out)
-    out ^= xor_streams(keys_minus, op_mono, tensor_mono, out.size)
-
-
-def _monomial_planes(kind, m):
-    rows, at = [], 0
-    for count, masks in KINDS[kind]:
-        for mask in masks:
-            rows.append(np.bitwise_and.reduce([m[at + i] for i in range(count) if mask >> i & 1]))
-        at += count
-    return np.stack(rows)
