@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mpc
-from mpc.benchmarks import catalog, functions, kernels, layers, machine, mnist, protocols, soak, training
+from mpc.benchmarks import catalog, functions, kernels, layers, machine, mnist, network, protocols, soak, training
 from mpc.benchmarks.compare import compare
 from mpc.benchmarks.harness import Workload, measure
 from mpc.benchmarks.rows import Line
@@ -48,12 +48,13 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"names:\n{names}\n\nexample: mpc bench protocols --only relu,product --json today.json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"{', '.join(catalog.GROUPS)} (by default all but mnist)")
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"{', '.join(catalog.GROUPS)} (all but the last two)")
     parser.add_argument("--parties", type=int, default=2, metavar="N", help="computing parties beside the dealer (2)")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="counted runs of each row (5)")
     parser.add_argument("--only", default="", metavar="NAME[,NAME]", help="only these rows")
     parser.add_argument("--quick", action="store_true", help="small sizes and one run: does everything work?")
     parser.add_argument("--data", metavar="DIR", help="MNIST's four idx files, for the group mnist")
+    parser.add_argument("--emulator", metavar="FILE", help="for the group network [tests/network/emulator.py of the checkout]")
     parser.add_argument("--json", metavar="FILE", help="write everything measured, with all runs, to this file")
     return parser
 
@@ -82,6 +83,8 @@ def _run(options: argparse.Namespace) -> int:
         if options.data is None:
             raise ValueError("the group mnist trains on real data; want --data DIR with MNIST's four idx files")
         mpc.data.mnist(options.data)  # says now what is wrong with it
+    if any(entry.group == "network" for entry in entries):
+        network.emulator(options.emulator)  # the same
     about = machine.describe()
     lines = _measured(entries, options)
     about["load_after"] = machine.load()
@@ -104,6 +107,8 @@ def _measured(entries: list[catalog.Entry], options: argparse.Namespace) -> list
             lines += kernels.measure(entry.name, repeat, quick)
         elif entry.group == "mnist":
             lines.append(mnist.measure(entry.name, parties, quick, options.data))
+        elif entry.group == "network":
+            lines.append(network.measure(entry.name, parties, repeat, quick, network.emulator(options.emulator)))
         elif entry.name == "start":
             lines.append(protocols.start(parties, repeat, quick))
         else:

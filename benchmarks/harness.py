@@ -122,12 +122,12 @@ def in_party(kind: Callable[[Party, bool], Workload], repeat: int, quick: bool) 
     with mpc.session() as party:
         workload = kind(party, quick)
         meter = _Meter(party, workload)
-        meter.whole()  # warms up, and opens what stays open: a model's weights
+        first = meter.whole()  # warms up, and opens what stays open: a model's weights
         requests, after = meter.recorded()
         runs = [meter.whole() for _ in range(repeat)]
         apart = [meter.apart(requests, after) for _ in range(repeat)]
         note, extra = workload.finish(meter.state, meter.result)
-        return {"runs": runs, "apart": apart, "note": note, "extra": extra, "size": workload.size}
+        return {"first": first, "runs": runs, "apart": apart, "note": note, "extra": extra, "size": workload.size}
 
 
 def measure(name: str, kind: Callable[[Party, bool], Workload], parties: int, repeat: int, quick: bool) -> Line:
@@ -139,7 +139,7 @@ def measure(name: str, kind: Callable[[Party, bool], Workload], parties: int, re
     except MPCError as error:
         line.error = f"{type(error).__name__}: {error}"
         return line
-    _fill(line, ranks, quick)
+    fill(line, ranks, quick)
     return line
 
 
@@ -154,7 +154,8 @@ def begun(entry: Entry, comparable: bool) -> Line:
     return line
 
 
-def _fill(line: Line, ranks: list[dict[str, Any]], quick: bool) -> None:
+def fill(line: Line, ranks: list[dict[str, Any]], quick: bool) -> None:
+    """Times and counts from what every party measured."""
     line.runs = [_span(runs) for runs in zip(*(got["runs"] for got in ranks), strict=True)]
     line.online_runs = [_span(runs) for runs in zip(*(got["apart"] for got in ranks), strict=True)]
     line.offline_runs = [run["offline"] for run in ranks[-1]["apart"]]

@@ -17,6 +17,13 @@ CAPTION = (
     "exact where it is 0; relative where so marked. Columns in brackets: " + PEERS_NOTE + "."
 )
 
+NETWORKS = {"wan": "WAN of 100 Mbit/s and 40 ms round trip", "lan": "LAN of 1 Gbit/s and 0.5 ms round trip"}
+NETWORK_CAPTION = (
+    "seconds: median over runs, the dealer's work included. first: the first run, on connections that have carried little. "
+    "online: with every correction fetched before. predicted: rounds x one way + (sent + dealt) / bandwidth, where sent is "
+    "what the busiest party sends to all others. Columns in brackets: peers.md, such a network on another day."
+)
+
 
 def print_result(lines: Sequence[Line], machine: dict[str, Any], parties: int, quick: bool) -> None:
     """A table for kernels, one for workloads of several parties, one for those whose errors are measured."""
@@ -30,9 +37,11 @@ def print_result(lines: Sequence[Line], machine: dict[str, Any], parties: int, q
                   f"load before {machine['load']}", highlight=False)
     if quick:
         console.print("[bold]--quick: small sizes, one run; these are no measurements[/bold]")
-    kernels = [line for line in lines if line.group == "kernels"]
-    if kernels:
-        table = Table("name", "variant", title="Kernels, one thread", title_justify="left")
+    for group, title in (("kernels", "Kernels, one thread"), ("links", "Links between two processes")):
+        kernels = [line for line in lines if line.group == group]
+        if not kernels:
+            continue
+        table = Table("name", "variant", title=title, title_justify="left")
         for head in ("median", "best", "unit", "to reach"):
             table.add_column(head, justify="left" if head == "unit" else "right")
         table.add_column("")
@@ -40,7 +49,7 @@ def print_result(lines: Sequence[Line], machine: dict[str, Any], parties: int, q
             best = (max if line.more_is_better else min)(line.runs)
             table.add_row(line.name, line.variant, _number(line.value), _number(best), line.unit, _goal(line), line.note)
         console.print(table)
-    workloads = [line for line in lines if line.group != "kernels"]
+    workloads = [line for line in lines if line.group not in ("kernels", "links", "network")]
     exact = [line for line in workloads if line.max_error is None]
     if exact:
         console.print(_workloads(exact, parties))
@@ -48,6 +57,12 @@ def print_result(lines: Sequence[Line], machine: dict[str, Any], parties: int, q
         console.print(_with_errors([line for line in workloads if line.max_error is not None], parties))
     if workloads:
         console.print(CAPTION, style="dim", highlight=False, markup=False)
+    between = [line for line in lines if line.group == "network"]
+    for name, title in NETWORKS.items():
+        if chosen := [line for line in between if line.name.startswith(name)]:
+            console.print(_between_hosts(chosen, f"{title}: {parties} parties and the dealer, a host each, encrypted"))
+    if between:
+        console.print(NETWORK_CAPTION, style="dim", highlight=False, markup=False)
     for line in lines:
         if line.error:
             console.print(f"{line.name} failed: {line.error}", style="red", markup=False, highlight=False)
@@ -91,6 +106,24 @@ def _with_errors(lines: Sequence[Line], parties: int) -> Any:
             goal = f"[red]{goal} missed[/red]"
         cells += [error + (" rel." if line.relative else ""), goal, _together(line.peer_errors)]
         table.add_row(_named(line), *cells)
+    return table
+
+
+def _between_hosts(lines: Sequence[Line], title: str) -> Any:
+    """Seconds beside what rounds and bytes alone would take."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("workload", overflow="fold")
+    heads = ("seconds", "best", "first", "online", "rounds", "sent", "dealt", "predicted", "ratio")
+    for head in (*heads, *(f"({peer})" for peer in PEERS)):
+        table.add_column(head, justify="right")
+    for line in lines:
+        data, predicted = line.to_dict(), line.extra.get("predicted")
+        ratio = None if line.value is None or predicted is None else line.value / predicted
+        times = [_number(data["value"]), _number(data["best"]), _number(line.extra.get("first")), _number(data["online"])]
+        counts = ["" if line.rounds is None else str(line.rounds), _amount(line.bytes_sent), _amount(line.offline_bytes)]
+        table.add_row(_named(line), *times, *counts, _number(predicted), _number(ratio), *_peers(line.peers))
     return table
 
 
