@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -63,10 +64,24 @@ class SessionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         who = "the dealer" if rank == self.world_size else f"party {rank}"
         return f"{who} ({self.names[rank]})" if rank < len(self.names) else who
 
-    def differences(self, other: SessionConfig) -> str:
+    def differences(self, other: SessionConfig, here: str = "here", there: str = "there") -> str:
         """The settings in which another process's configuration differs, for its error: "frac_bits 16 here, 20 there"."""
-        pairs = ((f, getattr(self, f), getattr(other, f)) for f in self.__struct_fields__)
-        return ", ".join(f"{f} {a!r} here, {b!r} there" for f, a, b in pairs if a != b)
+        found = []
+        for field in self.__struct_fields__:
+            mine, its = getattr(self, field), getattr(other, field)
+            if mine == its:
+                continue
+            if field == "public_keys" and len(mine) == len(its) == len(self.names):
+                whose = [name for name, a, b in zip(self.names, mine, its, strict=True) if a != b]
+                found.append(f"other public keys of {', '.join(whose)}")
+            elif field == "public_keys" and not (mine and its):
+                how = ("keys" if mine else "insecure_plaintext", "keys" if its else "insecure_plaintext")
+                found.append(f"{how[0]} {here}, {how[1]} {there}")
+            elif isinstance(mine, tuple):
+                found.append(f"{field} {', '.join(mine)} {here}, {', '.join(its)} {there}")
+            else:
+                found.append(f"{field} {mine!r} {here}, {its!r} {there}")
+        return "; ".join(found)
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -87,6 +102,9 @@ class Sites(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Sites(endpoints={self.endpoints})"
+
+    def __rich_repr__(self) -> Iterator[object]:
+        yield "endpoints", self.endpoints
 
 
 class Launch(msgspec.Struct, frozen=True):

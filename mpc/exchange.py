@@ -21,7 +21,8 @@ from mpc.transport.frames import HEADER_BYTES, HEADER_WORDS
 if TYPE_CHECKING:
     from mpc.party import Party
 
-ABORT_BYTES: Final = 256  # most bytes of an abort's body
+ABORT_BYTES: Final = 1024  # most bytes of an abort's body
+REASON_CHARACTERS: Final = 600
 MEMORY_WORDS: Final = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8
 ENGINE: Final = ("mpc", "contextlib", "runpy", "threading", "")  # whose frames are not the program's
 LEAVING: Final = {
@@ -105,17 +106,21 @@ class FromOwner(Pending):
 
 class Abort(msgspec.Struct, array_like=True):
     """Why a party stops, for its peers: the error's type, where it was raised first, and whom it missed or found fault
-    with (-1: nobody)."""
+    with (-1: nobody). ``reason``: of the handshake, where settings are compared and nothing is secret yet."""
 
     error: str
     rank: int
     op: int
     peer: int = -1
+    reason: str = ""
 
 
-def abort_frame(error: BaseException, rank: int, op: int) -> bytes:
-    """Tells a peer that ``rank`` stops at operation ``op``: by error type and whose it was first, nothing else."""
-    abort = Abort(type(error).__name__, rank, op)
+def abort_frame(error: BaseException, rank: int, op: int, reason: str = "") -> bytes:
+    """Tells a peer that ``rank`` stops at operation ``op``: by error type and whose it was first, nothing else.
+
+    ``reason``: text for people, of the handshake alone."""
+    text = reason.encode("ascii", "backslashreplace").decode()[:REASON_CHARACTERS]
+    abort = Abort(type(error).__name__, rank, op, reason=text)
     if isinstance(error, errors.MPCError):
         if error.echo is not None:
             abort.rank, abort.op = error.echo, op if error.op is None else error.op
@@ -153,7 +158,8 @@ def _reason(abort: Abort, kind: type[errors.MPCError], transport: Transport) -> 
     whom = "this process" if abort.peer == transport.rank else transport.name(abort.peer)
     if issubclass(kind, PartyLost):
         return f"{whom} was lost: {who} noticed it {when}"
-    return f"{who} stopped {when} with {abort.error}: the fault is with {whom}"
+    said = "".join(c if c.isprintable() else "?" for c in abort.reason[:REASON_CHARACTERS])
+    return f"{who} stopped {when} with {abort.error}: {said or f'the fault is with {whom}'}"
 
 
 def call_site() -> str:

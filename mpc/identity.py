@@ -40,7 +40,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         try:
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600)
         except FileExistsError:
-            raise ConfigError(f"{path} exists already; keys are not replaced: move it away first, or take another name") from None
+            raise ConfigError(f"{path} exists; keys are not replaced: move it away first, or take another name") from None
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
         with open(handle, "w") as file:

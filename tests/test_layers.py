@@ -12,11 +12,11 @@ ROOT = Path(__file__).parent.parent
 MAPPED = {"mpc": "mpc", "mpc._native": "native", "mpc.parties": "parties", "mpc.benchmarks": "benchmarks"}
 LAYERS = (
     {"_native"},
-    {"errors", "config", "network", "identity", "runfile"},
+    {"errors", "config", "identity", "runfile"},
     {"ring", "fixed_point", "prg", "windows", "masks", "report", "network"},  # report: plain rows and lines, filled by the party
     {"sharing"},
     {"transport"},
-    {"exchange", "handshake", "survey", "party", "preprocessing", "protocols", "functions"},
+    {"exchange", "greeting", "meeting", "handshake", "survey", "party", "preprocessing", "protocols", "functions"},
     {"tensor", "autograd", "ops"},
     {
         *("nn", "optim", "data", "interop", "saving", "estimator", "linear_model", "neural_network"),

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-from mpc.errors import PartyLost
+from mpc.errors import MPCError, PartyLost
 from mpc.fixed_point import Words
 from mpc.transport.base import Frame, Transport
 
@@ -28,6 +28,9 @@ class Around(Transport):
     ) -> tuple[int, Frame] | None:
         return self.inner.recv_any(timeout, likely, among)
 
+    def expect(self, secrets: Mapping[int, bytes]) -> None:
+        self.inner.expect(secrets)
+
     def protect(self, secrets: Mapping[int, bytes], timeout: float) -> dict[int, PartyLost]:
         return self.inner.protect(secrets, timeout)
 
@@ -40,7 +43,7 @@ class Around(Transport):
     def forget(self, peer: int) -> None:
         self.inner.forget(peer)
 
-    def trouble(self, peer: int) -> str:
+    def trouble(self, peer: int) -> MPCError | None:
         return self.inner.trouble(peer)
 
     def close(self, linger: float = 1.0) -> None:

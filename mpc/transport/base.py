@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
-from mpc.errors import PartyLost
+from mpc.errors import MPCError, PartyLost
 from mpc.fixed_point import Words
 from mpc.transport.frames import HEADER_BYTES, KIND_AT, Kind
 
@@ -46,15 +46,17 @@ class Transport(ABC):
         self.world_size = world_size
         self.meter = Meter()
         self.greeted: set[int] = set()  # peers heard in this session
+        self.begun = False  # the handshake is over
 
     def name(self, peer: int) -> str:
         """How messages to people call that peer."""
         return "the dealer" if peer == self.world_size else f"party {peer}"
 
     def is_news(self, peer: int, data: Frame) -> bool:
-        """Whether a frame that arrived is for the program: no keep-alive, and no greeting said again (the first one may
+        """Whether a frame that arrived is for the program: no keep-alive, and nothing of the handshake said again (it may
         have met the end of the session before)."""
-        if peer in self.greeted and len(data) > KIND_AT and data[KIND_AT] in (Kind.PING, Kind.HELLO):
+        kind = data[KIND_AT] if len(data) > KIND_AT else None
+        if peer in self.greeted and (kind in (Kind.PING, Kind.HELLO) or (self.begun and kind == Kind.READY)):
             return False
         self.greeted.add(peer)
         return True
@@ -74,9 +76,13 @@ class Transport(ABC):
         """The next frame from whichever peer (``among`` these) has one, or None after ``timeout`` seconds. ``likely``: who
         is waited for first; the others are looked at when it is silent."""
 
+    def expect(self, secrets: Mapping[int, bytes]) -> None:
+        """`protect` may follow with these secrets, here and at the peers: let their connections in."""
+
     def protect(self, secrets: Mapping[int, bytes], timeout: float) -> dict[int, PartyLost]:
-        """Encrypt all further frames to and from these peers with keys derived from the pairs' secrets, where frames leave
-        the machine. Returns the peers with whom that failed, and why."""
+        """The handshake is over. Encrypt all further frames to and from these peers with keys derived from the pairs'
+        secrets, where frames leave the machine. Returns the peers with whom that failed, and why."""
+        self.begun = True
         return {}
 
     def probe(self, peer: int) -> None:
@@ -91,9 +97,9 @@ class Transport(ABC):
     def forget(self, peer: int) -> None:
         """It begins anew: nothing that it said before counts."""
 
-    def trouble(self, peer: int) -> str:
-        """What is known of why a peer was not heard, for messages; empty if nothing."""
-        return ""
+    def trouble(self, peer: int) -> MPCError | None:
+        """What is known of why a peer was not heard: AuthenticationError where keys do not fit."""
+        return None
 
     @abstractmethod
     def close(self, linger: float = 1.0) -> None:

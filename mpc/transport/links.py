@@ -10,21 +10,26 @@ from typing import Final, NamedTuple
 
 import zmq
 
-from mpc.errors import ConfigError
+from mpc.errors import AuthenticationError, ConfigError, MPCError, PartyLost
 from mpc.fixed_point import Words
 from mpc.transport.base import Frame
 
 COPY_BELOW: Final = 1 << 16  # bytes: smaller frames are cheaper to copy than to share with the I/O thread
 PROBE_SECONDS: Final = 0.2
 KEEPALIVE_PROBES: Final = 3
+HANDSHAKE_SECONDS: Final = 10  # of ZeroMQ, before any message: whoever connects and says nothing is cut off then
+_REFUSED: Final = "refused this process's key: its run.toml has another one"
 _FAILED: Final = {
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "refused this party's key: its run.toml has another one",
-    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "does not speak CURVE there, or has another key than run.toml says",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: _REFUSED,
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "does not speak as run.toml says; has only one of the two insecure_plaintext?",
     zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "broke off the CURVE handshake: it has another key than run.toml says",
 }
-_EVENTS: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | sum(_FAILED)
+_EVENTS: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_SUCCEEDED | sum(_FAILED)
 
 Admit = Callable[[bytes, "bytes | zmq.Frame"], int]
+
+
+ZAP_DOMAIN: Final = b"mpc"
 
 
 class Limits(NamedTuple):
@@ -56,11 +61,17 @@ class Links:
     """Messages to and from ranks. ``names[peer]``: the routing id under which this process connects to that rank."""
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], limits: Limits, timing: Timing, curve: Curve | None = None
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        limits: Limits,
+        timing: Timing,
+        curve: Curve | None = None,
+        passwords: bool = False,
     ) -> None:
         self._context, self._limits, self._timing, self._curve = context, limits, timing, curve
+        self._passwords = passwords  # whoever connects shows one, before anything of it is read
         self.ids: dict[int, bytes] = {}  # of higher ranks, once known
-        self.trouble: dict[int, str] = {}  # why a lower rank cannot be spoken with
+        self.trouble: dict[int, MPCError] = {}  # why a lower rank cannot be spoken with
         self._router: zmq.Socket[bytes] | None = None
         self._sockets: dict[int, zmq.Socket[bytes]] = {}
         self._monitors: dict[int, zmq.Socket[bytes]] = {}
@@ -74,7 +85,10 @@ class Links:
             self._router.setsockopt(zmq.CURVE_SERVER, 1)
             self._router.setsockopt(zmq.CURVE_SECRETKEY, self._curve.secret)
             self._router.setsockopt(zmq.CURVE_PUBLICKEY, self._curve.public)
-            self._router.setsockopt(zmq.ZAP_DOMAIN, b"mpc")
+            self._router.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
+        if self._passwords:
+            self._router.setsockopt(zmq.PLAIN_SERVER, 1)
+            self._router.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
         self._router.setsockopt(zmq.IPV6, "[" in address)
         try:
             self._router.bind(address)
@@ -93,6 +107,9 @@ class Links:
             socket.setsockopt(zmq.CURVE_SECRETKEY, self._curve.secret)
             socket.setsockopt(zmq.CURVE_PUBLICKEY, self._curve.public)
             socket.setsockopt(zmq.CURVE_SERVERKEY, self._curve.peers[peer])
+        if self._passwords:
+            socket.setsockopt(zmq.PLAIN_USERNAME, b"mpc")
+            socket.setsockopt(zmq.PLAIN_PASSWORD, password_of(name))
         self._monitors[peer] = socket.get_monitor_socket(_EVENTS)
         try:
             socket.connect(address)
@@ -108,6 +125,7 @@ class Links:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RECONNECT_IVL, self._timing.reconnect)
         socket.setsockopt(zmq.MAXMSGSIZE, self._limits.message)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_SECONDS * 1000)
         socket.setsockopt(zmq.RCVTIMEO, int(PROBE_SECONDS * 1000))
         if self._timing.keepalive:
             seconds = max(1, int(self._timing.keepalive / KEEPALIVE_PROBES))
@@ -175,10 +193,16 @@ class Links:
             kind = int.from_bytes(event[:2], "little")
             gone = gone or kind == zmq.EVENT_DISCONNECTED
             if kind in _FAILED:
-                self.trouble[peer] = f"at {address.decode()} {_FAILED[zmq.Event(kind)]}"
+                self.trouble[peer] = AuthenticationError(f"whoever is at {address.decode()} {_FAILED[zmq.Event(kind)]}")
+            elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self.trouble.pop(peer, None)
             elif kind == zmq.EVENT_CONNECT_RETRIED:
-                self.trouble.setdefault(peer, f"does not answer at {address.decode()}")
+                self.trouble.setdefault(peer, PartyLost(f"nobody answers at {address.decode()}"))
         return gone
+
+    def refused(self, peer: int) -> bool:
+        """Whether a lower rank does not accept this process's key."""
+        return _REFUSED in str(self.trouble.get(peer, ""))
 
     def close(self, linger: float) -> None:
         """Close all sockets; what is unsent gets ``linger`` seconds."""
@@ -193,6 +217,11 @@ class Links:
         self._sockets.clear()
         self._monitors.clear()
         self._router = None
+
+
+def password_of(name: bytes) -> bytes:
+    """What a connection under that routing id shows at a port with passwords."""
+    return name.hex().encode()
 
 
 def _data(message: bytes | zmq.Frame) -> Frame:

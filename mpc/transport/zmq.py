@@ -20,13 +20,13 @@ from typing import Final
 import zmq
 
 from mpc.config import Launch
-from mpc.errors import AuthenticationError, ConfigError, CorruptFrame, DealerLost, PartyLost
+from mpc.errors import AuthenticationError, ConfigError, CorruptFrame, DealerLost, MPCError, PartyLost, ProgramMismatch
 from mpc.fixed_point import Words
 from mpc.transport import sealed
 from mpc.transport.admission import Admission
 from mpc.transport.base import Frame, Transport
 from mpc.transport.frames import HEADER_BYTES, KIND_AT, Kind, pack
-from mpc.transport.links import COPY_BELOW, Admit, Curve, Limits, Links, Timing
+from mpc.transport.links import COPY_BELOW, Admit, Curve, Limits, Links, Timing, password_of
 
 MAX_FRAME_BYTES: Final = 1 << 36
 MAX_QUEUED_BYTES: Final = 1 << 33  # of one peer, ahead of what the program has read
@@ -63,6 +63,8 @@ class ZmqTransport(Transport):
         self = cls.__new__(cls)
         endpoints = tuple((e.connect, e.bind) for e in sites.endpoints)
         curve = None
+        if config.public_keys and sites.secret_key is None:
+            raise ConfigError("this process has no secret key: it stays in the process that was started as the party")
         if sites.secret_key is not None:
             keys = tuple(key.encode() for key in config.public_keys)
             curve = Curve(keys[launch.rank], sites.secret_key.encode(), keys)
@@ -98,7 +100,7 @@ class ZmqTransport(Transport):
         self._control = Links(self._context, limits, timing, curve)
         try:
             if curve is not None and self._listens:
-                others = {r: key for r, key in enumerate(curve.peers) if r > rank}
+                others = {r: key for r, key in enumerate(curve.peers) if r != rank}
                 self._admission = Admission(self._context, others)
             if self._listens:
                 self._control.bind(endpoints[rank][1][0])
@@ -106,7 +108,7 @@ class ZmqTransport(Transport):
             for peer in self._lower:
                 self._control.connect(peer, endpoints[peer][0][0], own)
             if curve is not None:
-                self._bulk = Links(self._context, Limits(sealed.MAX_RECORD_BYTES, RECORDS_WAITING), timing)
+                self._bulk = Links(self._context, Limits(sealed.MAX_RECORD_BYTES, RECORDS_WAITING), timing, passwords=True)
                 if self._listens:
                     self._bulk.bind(endpoints[rank][1][1])
         except BaseException:
@@ -120,12 +122,13 @@ class ZmqTransport(Transport):
 
     def _admit(self, name: bytes, message: bytes | zmq.Frame) -> int:
         """The rank behind a message on the control port, or -1: a peer's connection is the one it greeted over."""
-        rank = _claimed(name)
-        if rank not in self._inbox or rank < self.rank:
+        rank = _claimed(name) if self._admission is None else self._admission.rank_of(message)
+        if rank not in self._inbox:
             return -1
-        if self._admission is not None and (owner := self._admission.rank_of(message)) != rank:
-            whose = f"the key of {self.name(owner)}" if owner >= 0 else "no key"
-            raise AuthenticationError(f"somebody with {whose} claims to be {self.name(rank)}")
+        if rank < self.rank:
+            if self._admission is None:
+                return -1
+            raise ProgramMismatch(f"{self.name(rank)} connects here as if it had a higher rank: its run.toml has another order")
         if self._control.ids.get(rank) != name:
             data = message if isinstance(message, bytes) else message.buffer
             if len(data) <= KIND_AT or data[KIND_AT] != Kind.HELLO or rank in self._openers:
@@ -224,11 +227,17 @@ class ZmqTransport(Transport):
         self.meter.received(peer, len(data))
         self._queued[peer] += len(data)
         if self._queued[peer] > MAX_QUEUED_BYTES:
-            raise CorruptFrame(f"{self.name(peer)} sent {self._queued[peer]} bytes ahead of the program; want {MAX_QUEUED_BYTES}")
+            ahead = f"{self._queued[peer]} bytes ahead of the program; want {MAX_QUEUED_BYTES}"
+            raise CorruptFrame(f"{self.name(peer)} sent {ahead}")
         self._inbox[peer].append(data)
 
     # --- between machines
+    def expect(self, secrets: Mapping[int, bytes]) -> None:
+        if self._admission is not None:
+            self._admission.expect(password_of(sealed.token(s)) for p, s in secrets.items() if p not in self._lower)
+
     def protect(self, secrets: Mapping[int, bytes], timeout: float) -> dict[int, PartyLost]:
+        super().protect(secrets, timeout)
         if self._bulk is None:
             return {}
         for peer, secret in secrets.items():
@@ -275,8 +284,8 @@ class ZmqTransport(Transport):
         else:
             bulk_gone = self._bulk is not None and self._bulk.disconnected(peer)
             gone = self._control.disconnected(peer) or bulk_gone
-            if "refused this party's key" in self._control.trouble.get(peer, ""):
-                raise AuthenticationError(f"{self.name(peer)} {self._control.trouble[peer]}")
+            if self._control.refused(peer):
+                raise AuthenticationError(f"{self.name(peer)}: {self._control.trouble[peer]}")
             if not gone or peer not in self.greeted:
                 return
         self._drain(peer)
@@ -294,9 +303,9 @@ class ZmqTransport(Transport):
             except zmq.Again:
                 return
 
-    def trouble(self, peer: int) -> str:
+    def trouble(self, peer: int) -> MPCError | None:
         strangers = self._admission.strangers() if self._admission is not None and peer > self.rank else ""
-        return self._control.trouble.get(peer, strangers)
+        return self._control.trouble.get(peer, PartyLost(strangers) if strangers else None)
 
     def _silent(self, peer: int, timeout: float) -> PartyLost:
         if peer not in self.greeted and (why := self.trouble(peer)):
@@ -311,9 +320,6 @@ class ZmqTransport(Transport):
         self._control.close(linger)
         if self._bulk is not None:
             self._bulk.close(linger)
-        if self._admission is not None:
-            self._admission.close()
-            self._admission = None
         self._context.term()
 
 
