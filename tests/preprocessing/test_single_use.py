@@ -113,10 +113,10 @@ def test_killed_anywhere_a_dealing_is_never_used_again(tmp_path: Path, monkeypat
 
 
 def test_killed_while_the_use_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before, between and after the two marks, at each rank: every session that came to open anything had its own."""
+    """Before, between and after the two marks, at both kinds of party: every session that came to open anything had its own."""
     steps = ["before mark 0", "after mark 0", "before mark 1", "after mark 1"]
-    runs = Runs(tmp_path, stored(compare, tmp_path, PARTIES, runs=2 + PARTIES * len(steps)), monkeypatch)
-    for rank in range(PARTIES):
+    runs = Runs(tmp_path, stored(compare, tmp_path, PARTIES, runs=2 + 2 * len(steps)), monkeypatch)
+    for rank in (0, PARTIES - 1):  # who holds a key, and who holds the corrections
         for step in steps:
             before = runs.used()
             assert runs.start(compare, step=f"{rank}:{step}") is None

@@ -69,26 +69,25 @@ def test_corrections_in_the_file_look_uniform(folder: Path) -> None:
 
 @pytest.mark.parametrize("where", ["magic", "header", "padding", "plan", "first dealing", "last dealing", "last byte"])
 def test_every_altered_byte_is_found(where: str, folder: Path) -> None:
-    store = opened(folder, 1)
-    at = {
-        "magic": 0, "header": 40, "padding": HEADER_AREA - 1, "plan": BODY + 5, "first dealing": store.header.where(0)[0],
-        "last dealing": store.header.where(2)[0] + 100, "last byte": os.path.getsize(store.path) - 1,
-    }[where]  # fmt: skip
-    size = store.header.dealing_bytes
-    store.close()
+    with closing(opened(folder, 1)) as store:
+        at = {
+            "magic": 0, "header": 40, "padding": HEADER_AREA - 1, "plan": BODY + 5, "first dealing": store.header.where(0)[0],
+            "last dealing": store.header.where(2)[0] + 100, "last byte": os.path.getsize(store.path) - 1,
+        }[where]  # fmt: skip
     with open(folder / "rank-1.store", "r+b") as file:
         file.seek(at)
         byte = file.read(1)[0]
         file.seek(at)
         file.write(bytes([byte ^ 4]))
     with pytest.raises((mpc.IntegrityError, mpc.ConfigError)):
-        store = opened(folder, 1)
-        for number in range(3):
-            reader = Reader(store, number)
-            try:
-                reader.into(memoryview(bytearray(size)))
-            finally:
-                reader.close()
+        read_all(folder)
+
+
+def read_all(folder: Path) -> None:
+    with closing(opened(folder, 1)) as store:
+        for number in range(store.header.runs):
+            with closing(Reader(store, number)) as reader:
+                reader.into(memoryview(bytearray(store.header.dealing_bytes)))
 
 
 @pytest.mark.parametrize("cut", [1, TAG_BYTES, 1000, 10**9])
