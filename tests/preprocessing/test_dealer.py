@@ -141,8 +141,7 @@ def test_an_unreadable_request_ends_the_session_at_every_party(body: bytes) -> N
         if s.rank == s.world_size - 1:
             s.transport.send(s.world_size, frames.pack(Kind.REQUEST, 1, len(body), bytes(16)) + body)
         x = s.share(np.ones(3) if s.rank == 0 else None, owner=0)
-        s.protocol.mul(x, s.share(np.ones(3) if s.rank == 1 else None, owner=1))
-        s.barrier()
+        s.reveal(s.protocol.mul(x, s.share(np.ones(3) if s.rank == 1 else None, owner=1)))
 
     with pytest.raises(mpc.MPCError):
         together(program)
