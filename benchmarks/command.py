@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mpc
-from mpc.benchmarks import catalog, functions, kernels, layers, machine, mnist, network, protocols, soak, training
+from mpc.benchmarks import catalog, functions, kernels, layers, machine, mnist, network, protocols, soak, stored, training
 from mpc.benchmarks.compare import compare
 from mpc.benchmarks.harness import Workload, measure
 from mpc.benchmarks.rows import Line
@@ -107,6 +107,8 @@ def _measured(entries: list[catalog.Entry], options: argparse.Namespace) -> list
             lines += kernels.measure(entry.name, repeat, quick)
         elif entry.group == "mnist":
             lines.append(mnist.measure(entry.name, parties, quick, options.data))
+        elif entry.group == "stored":
+            lines.append(stored.measure(entry.name, parties, repeat, quick))
         elif entry.group == "network":
             lines.append(network.measure(entry.name, parties, repeat, quick, network.emulator(options.emulator)))
         elif entry.name == "start":

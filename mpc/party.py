@@ -100,6 +100,10 @@ class Party:
     def __reduce__(self) -> Any:
         raise TypeError("a Party cannot be pickled: it is one process's place in a running session")
 
+    def measured(self, network: Network) -> None:
+        """The parties have measured their links; kernels choose by it from now on."""
+        self.network = network
+
     # --- numbers, public structure, randomness
     def manual_seed(self, seed: int) -> None:
         """Seed the *public* generator: initial weights and shuffles, alike at all parties. Never for secrets."""

@@ -85,8 +85,8 @@ def session() -> Iterator[Party]:
     token = _CURRENT.set(party)
     try:
         with provided(party, launch) as party.preprocessing:
-            if launch.sites is not None and config.preprocessing == "dealer":
-                party.network = agreed(party)
+            if launch.sites is not None and config.preprocessing != "store":
+                party.measured(agreed(party))
             seed = _SEED.get()
             if seed is not None:
                 party.manual_seed(seed)

@@ -18,6 +18,7 @@ import msgspec
 
 from mpc.config import MAX_PARTIES, MIN_PARTIES, VERSION
 from mpc.errors import ConfigError, CorruptFrame, IntegrityError
+from mpc.network import Network
 from mpc.preprocessing import requests
 
 MAGIC: Final = b"MPCPLAN1"
@@ -34,13 +35,15 @@ class Amount(NamedTuple):
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """``requests``: as a dealer would get them, in order. ``seed``: of the public generator, because shuffles that it
-    makes are in the requests: runs of one plan shuffle alike unless the program seeds it."""
+    makes are in the requests: runs of one plan shuffle alike unless the program seeds it. ``network``: what kernels chose by,
+    in the dry run and in every run."""
 
     package: str
     world_size: int
     protocol: str
     frac_bits: int
     seed: int
+    network: Network
     requests: tuple[bytes, ...]
 
     @cached_property

@@ -18,6 +18,7 @@ from mpc.exchange import FromOwner, Pending
 from mpc.fixed_point import Words
 from mpc.handshake import Agreement
 from mpc.masks import Mask, Shape
+from mpc.network import LOOPBACK, Network
 from mpc.party import Party
 from mpc.preprocessing import requests
 from mpc.preprocessing.base import AnyCorrelation, Part
@@ -77,6 +78,7 @@ class PlanningParty(Party):
     """A party of a dry run; ``path`` is where its plan goes at the end of the session, if anywhere."""
 
     preprocessing: Recorder
+    network = Network(LOOPBACK.one_way, LOOPBACK.bandwidth, stored=True)
     dry = True
 
     def __init__(self, transport: Transport, config: SessionConfig, agreement: Agreement, path: str | None = None) -> None:
@@ -91,7 +93,12 @@ class PlanningParty(Party):
         """What was asked so far."""
         config = self.config
         asked = tuple(self.preprocessing.requests)
-        return Plan(VERSION, config.world_size, config.protocol, config.frac_bits, self._seed, asked)
+        return Plan(VERSION, config.world_size, config.protocol, config.frac_bits, self._seed, self.network, asked)
+
+    def measured(self, network: Network) -> None:
+        """What is planned for this network is asked for in every run, which measures nothing: numbers begin anew."""
+        self.network = Network(network.one_way, network.bandwidth, stored=True)
+        self._op = 0
 
     def share(self, value: Any, owner: int, scale: int | None = None) -> Share:
         return super().share(None if value is None else np.zeros(fixed_point.as_array(value).shape), owner, scale)

@@ -23,6 +23,7 @@ class Reader:
         self._size = store.header.dealing_bytes
         self._left = self._size
         self._present = memoryview(b"")
+        self._sealed = memoryview(bytearray(min(RECORD_BYTES, self._size) + TAG_BYTES))  # used again: pages that are there
         self._ready: queue.Queue[bytes | BaseException] = queue.Queue(AHEAD)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="store reader", daemon=True)
@@ -57,11 +58,13 @@ class Reader:
             self._put(error)
 
     def _next(self, nbytes: int) -> bytes:
-        store = self._store
+        store, sealed = self._store, self._sealed[: nbytes + TAG_BYTES]
         try:
-            sealed = os.pread(store.fd, nbytes + TAG_BYTES, self._at)
+            got = os.preadv(store.fd, [sealed], self._at)
         except OSError as error:
             raise IntegrityError(f"{store.path}: unreadable at byte {self._at} ({error.strerror})") from None
+        if got != len(sealed):
+            raise IntegrityError(f"{store.path} ends at byte {self._at + got}: it was cut off meanwhile")
         plain = store.records.open(self._record, sealed, str(store.path))
         self._at += nbytes + TAG_BYTES
         self._record += 1

@@ -3,21 +3,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from mpc.config import Launch
 from mpc.errors import ConfigError
 from mpc.handshake import Agreement
-from mpc.network import Network
 from mpc.party import Party
 from mpc.preprocessing.base import Source
 from mpc.preprocessing.client import DealerClient
 from mpc.preprocessing.planning import PlanningParty
 from mpc.preprocessing.stored import Stored, open_store
 from mpc.transport.base import Transport
-
-# of dry runs and of runs from a store, alike: both must choose the same protocols. Rounds count, dealt bytes do not.
-STORED: Final = Network(0.02, 12.5e6, stored=True)
 
 
 def party_of(transport: Transport, launch: Launch, agreement: Agreement) -> Party:
@@ -30,8 +25,6 @@ def party_of(transport: Transport, launch: Launch, agreement: Agreement) -> Part
 @contextmanager
 def provided(party: Party, launch: Launch) -> Iterator[Source]:
     """Context: the session's source. Raises what `Stored` raises; ConfigError where there is no store to take."""
-    if party.config.preprocessing != "dealer":
-        party.network = STORED
     if isinstance(party, PlanningParty):
         yield party.preprocessing
         return

@@ -70,6 +70,7 @@ class Stored(Client):
             self.close()
             raise
         party.dealt = prg.derive(bytes(secret), "dealt")
+        party.network = self._plan.network
         party.manual_seed(self._plan.seed)
 
     def _agree(self) -> int:

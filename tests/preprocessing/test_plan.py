@@ -15,14 +15,13 @@ from mpc.preprocessing import plan as plans
 from mpc.preprocessing import requests
 from mpc.preprocessing.base import AnyCorrelation
 from mpc.preprocessing.plan import Plan
-from mpc.preprocessing.sources import STORED
 from mpc.transport import frames
 from mpc.transport.frames import HEADER_BYTES
 from mpc.transport.memory import MemoryTransport
 from tests.preprocessing.stores import X, compare, estimators, functions, perceptron, planned, product, run
 
 
-def asked(program: Any, parties: int, seed: int) -> list[bytes]:
+def asked(program: Any, parties: int, plan: Plan) -> list[bytes]:
     """What the receiver asks a live dealer for, byte by byte, by a network like the planned one."""
     seen: list[list[bytes]] = [[] for _ in range(parties)]
 
@@ -33,9 +32,9 @@ def asked(program: Any, parties: int, seed: int) -> list[bytes]:
             seen[s.rank].append(requests.encode(correlations))
             return plain(correlations)
 
-        s.network = STORED
+        s.network = plan.network
         s.preprocessing.ask = ask  # type: ignore[method-assign]
-        s.manual_seed(seed)
+        s.manual_seed(plan.seed)
         program(s)
 
     run(noting, parties)
@@ -47,7 +46,7 @@ def asked(program: Any, parties: int, seed: int) -> list[bytes]:
 @pytest.mark.parametrize("program", [perceptron, functions, estimators, compare])
 def test_a_dry_run_asks_for_what_the_run_asks_for(program: Any, parties: int, tmp_path: Path) -> None:
     plan = planned(program, tmp_path, parties)
-    live = asked(program, parties, plan.seed)
+    live = asked(program, parties, plan)
     assert len(live) > 0
     assert list(plan.requests) == live
     assert (plan.world_size, plan.protocol, plan.frac_bits) == (parties, "additive", 16)
@@ -57,7 +56,7 @@ def test_what_a_plan_says_is_what_the_dealer_sends(tmp_path: Path) -> None:
     plan = planned(perceptron, tmp_path, 3)
 
     def traffic(s: Party) -> int:
-        s.network = STORED
+        s.network = plan.network
         s.manual_seed(plan.seed)
         perceptron(s)
         return s.total.offline_bytes
@@ -136,7 +135,7 @@ def test_saving_in_a_dry_run_leaves_files_as_they_are(tmp_path: Path) -> None:
 
     plan = planned(program, tmp_path)
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
-    assert list(plan.requests) == asked(program, 2, plan.seed)
+    assert list(plan.requests) == asked(program, 2, plan)
 
 
 def test_a_clear_session_has_nothing_to_plan(tmp_path: Path) -> None:
@@ -164,6 +163,6 @@ def test_a_plan_of_another_release_or_of_nonsense_is_refused(tmp_path: Path) -> 
     other.write(tmp_path / "other")
     with pytest.raises(mpc.ConfigError, match="release 0.0.0"):
         plans.read(tmp_path / "other")
-    Plan(plan.package, 2, "additive", 16, 0, (b"nonsense",)).write(tmp_path / "bad")
+    msgspec.structs.replace(plan, requests=(b"nonsense",)).write(tmp_path / "bad")
     with pytest.raises(mpc.IntegrityError, match="unreadable"):
         plans.read(tmp_path / "bad")
