@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 ABORT_BYTES: Final = 1024  # most bytes of an abort's body
 REASON_CHARACTERS: Final = 600
+NAME_CHARACTERS: Final = 100  # of an exception's class
 MEMORY_WORDS: Final = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8
 ENGINE: Final = ("mpc", "contextlib", "runpy", "threading", "")  # whose frames are not the program's
 LEAVING: Final = {
@@ -136,8 +137,10 @@ def echo_of(data: Frame, transport: Transport) -> errors.MPCError:
         if len(data) > HEADER_BYTES + ABORT_BYTES:
             raise ValueError(f"it has {len(data)} bytes")
         abort = msgspec.msgpack.decode(data[HEADER_BYTES:], type=Abort)
-        if not (abort.error.isidentifier() and 0 <= abort.rank <= transport.world_size >= abort.peer >= -1):
-            raise ValueError("no error or no rank")
+        if not abort.error.isidentifier() or len(abort.error) > NAME_CHARACTERS:
+            raise ValueError("no error")
+        if not 0 <= abort.rank <= transport.world_size >= abort.peer >= -1:
+            raise ValueError("no rank")
     except (msgspec.MsgspecError, ValueError) as error:
         return CorruptFrame(f"an unreadable abort frame: {error}{here()}")
     kind = errors.by_name(abort.error) or PartyLost
@@ -184,14 +187,16 @@ def here() -> str:
     return f" (here at {site})" if site else ""
 
 
-def checked_shape(shape: Shape, who: str) -> Shape:
-    """A shape that another party announced. Raises ShapeError for more elements than this machine's memory holds."""
+def checked_shape(shape: Shape, peer: int, who: str) -> Shape:
+    """A shape that ``peer`` announced. Raises ShapeError for more elements than this machine's memory holds."""
     words = math.prod(max(n, 1) for n in shape)
     if words > MEMORY_WORDS:
-        raise errors.ShapeError(
+        error = errors.ShapeError(
             f"{who} announces an array of shape {shape}, {8 * words:.3g} bytes; the memory here is "
             f"{8 * MEMORY_WORDS:.3g} bytes: share it in parts{here()}"
         )
+        error.peer = peer
+        raise error
     return shape
 
 

@@ -313,7 +313,7 @@ class Party:
         if (got.kind, got.op, got.transcript) != (kind, op, self._transcript.digest()):
             self.refuse(owner, data, frames.Header(kind, op, got.nbytes, self._transcript.digest(), got.shape, 0))
         who = f"{self.transport.name(owner)}, the owner of operation {op},"
-        want = 8 * words(checked_shape(got.shape, who))
+        want = 8 * words(checked_shape(got.shape, owner, who))
         if got.nbytes != want:
             text = f"{who} sent {got.nbytes} bytes for shape {got.shape}; want {want} ({self._place()})"
             raise self.blame(owner, CorruptFrame(text))

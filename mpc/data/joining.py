@@ -9,8 +9,9 @@ import numpy.typing as npt
 from mpc import fixed_point
 from mpc import party as current_party
 from mpc.data.powers import apply_exponents, exponents_of
-from mpc.errors import ConfigError, ShapeError
-from mpc.exchange import publish
+from mpc.errors import ConfigError, CorruptFrame, ProgramMismatch, ShapeError
+from mpc.exchange import checked_shape, publish
+from mpc.fixed_point import Words
 from mpc.ops.value import Value
 from mpc.party import Party
 from mpc.tensor import SecretTensor, cat, share, stack
@@ -104,14 +105,21 @@ def _shapes(party: Party, what: str, local: list[Local]) -> list[Shapes]:
             words[k, : 1 + array.ndim] = (array.ndim, *array.shape)
     party.note(what, len(local))
     got = [g.reshape(words.shape) for g in publish(party, Kind.SHAPES, words.reshape(-1))]
-    shapes: list[Shapes] = [
-        [None if g[k, 0] == _ABSENT else tuple(int(n) for n in g[k, 1 : 1 + int(g[k, 0])]) for g in got]
-        for k in range(len(local))
-    ]
+    shapes: list[Shapes] = [[_announced(g[k], what, rank) for rank, g in enumerate(got)] for k in range(len(local))]
     party.note(shapes)
     if all(s is None for each in shapes for s in each):
         raise ConfigError(f"{what}: every party passed None; want an array from at least one")
     return shapes
+
+
+def _announced(words: Words, what: str, rank: int) -> tuple[int, ...] | None:
+    """The shape that a party's words say."""
+    ndim, *sizes = (int(n) for n in words)
+    if ndim == _ABSENT:
+        return None
+    if ndim > MAX_DIMS:
+        raise CorruptFrame(f"{what}: party {rank} announces {ndim} dimensions; want at most {MAX_DIMS}")
+    return checked_shape(tuple(sizes[:ndim]), rank, f"{what}: party {rank}")
 
 
 def _by_rank(shapes: Shapes) -> str:
@@ -123,7 +131,11 @@ def _joined(local: Local, shapes: Shapes, axis: int) -> SecretTensor:
     owners = [rank for rank, shape in enumerate(shapes) if shape is not None and shape[axis]]
     owners = owners or [next(rank for rank, shape in enumerate(shapes) if shape is not None)]
     rank = current_party.current().rank
-    return cat([share(local if rank == owner else None, owner) for owner in owners], axis)
+    parts = [share(local if rank == owner else None, owner) for owner in owners]
+    for owner, part in zip(owners, parts, strict=True):
+        if tuple(part.shape) != shapes[owner]:
+            raise ProgramMismatch(f"party {owner} announced an array of shape {shapes[owner]} and shares one of {part.shape}")
+    return cat(parts, axis)
 
 
 def _width(shapes: Shapes) -> int:
