@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mpc.autograd import Variable
 from mpc.errors import ConfigError, NotSupported, ShapeError
 from mpc.saving.tree import Mapping, Node, Secret, Sequence, State
+from mpc.tensor import SecretTensor
 
 
 def place(node: Node, made: Any, into: Any, at: str = "") -> Any:
@@ -88,7 +88,7 @@ def refillable(obj: Any, at: str = "checkpoint") -> None:
     if isinstance(obj, (dict, list, tuple)):
         for key, value in obj.items() if isinstance(obj, dict) else enumerate(obj):
             refillable(value, f"{at}[{key!r}]")
-    elif isinstance(obj, Variable):
+    elif isinstance(obj, SecretTensor):
         if not obj.is_leaf:
             raise NotSupported(f"{at} is a computed tensor; want one that the program made, such as mpc.share(...)")
     else:
@@ -117,7 +117,7 @@ def _refill(
         if not (isinstance(node, State) and node.kind == type(into).__name__):
             raise ConfigError(_other(at, into, node))
         pairs.append((into, made))
-    elif isinstance(into, Variable):
+    elif isinstance(into, SecretTensor):
         if not isinstance(node, Secret):
             raise ConfigError(_other(at, into, node))
         if tuple(node.shape) != tuple(into.shape):
@@ -152,7 +152,7 @@ def _is_data(obj: Any) -> bool:
 def _holds_state(obj: Any) -> bool:
     if isinstance(obj, (list, tuple, dict)):
         return any(_holds_state(value) for value in (obj.values() if isinstance(obj, dict) else obj))
-    return _stateful(obj) or isinstance(obj, (Variable, np.ndarray))
+    return _stateful(obj) or isinstance(obj, (SecretTensor, np.ndarray))
 
 
 def _overwrite(data: Any, saved: Any) -> None:
@@ -178,7 +178,7 @@ def _children(node: Node) -> dict[Any, Node]:
 
 
 def _other(at: str, into: Any, node: Node) -> str:
-    if isinstance(into, (Variable, np.ndarray)):
+    if isinstance(into, (SecretTensor, np.ndarray)):
         here = f"a {type(into).__name__} of shape {tuple(into.shape)}"
     elif isinstance(into, (dict, list, tuple)):
         here = f"a {type(into).__name__} of {list(into) if isinstance(into, dict) else len(into)}"
