@@ -1,0 +1,97 @@
+"""Processes of a deployment as the files say, without an engine.
+
+Each process gets a folder that stands for its container's root, with what the file mounts where it mounts it, and nothing
+else. The rest is as the files say.
+"""
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.deploy.files import Process
+
+SECONDS = 60
+MPC = [sys.executable, "-P", "-m", "mpc.parties"]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of which the next one is free too."""
+    found: list[int] = []
+    while len(found) < count:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            if not {port - 1, port, port + 1} & set(found):
+                found.append(port)
+    return found
+
+
+def mpc(*args: str, cwd: Path) -> str:
+    done = subprocess.run([*MPC, *args], cwd=cwd, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class Container:
+    """A folder in the place of a container's root, with what the file mounts and nothing else."""
+
+    def __init__(self, process: Process, site: Path, root: Path) -> None:
+        self.process, self.root, self.cwd = process, root, root
+        key = site / "keys" / f"{process.name}.key"
+        for path, what in process.mounts.items():
+            target = root / path[1:]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if what == "key":  # Compose mounts the file as it is
+                shutil.copy(key, target)
+            elif what in ("run.toml", "train.py"):
+                shutil.copy(site / what, target)
+            else:
+                target.mkdir()
+            if what == "secret":  # Kubernetes: root's, and the group may read it
+                shutil.copy(key, target)
+                (target / key.name).chmod(0o440)
+            elif what == "run":
+                for name in ("run.toml", "train.py"):
+                    shutil.copy(site / name, target)
+            elif what == "data":
+                shutil.copytree(site / "data" / process.name, target, dirs_exist_ok=True)
+            elif what == "state":
+                self.cwd = target  # the image's WORKDIR
+        for command in process.before:
+            subprocess.run(self.inside(command), check=True, timeout=SECONDS)
+
+    def inside(self, args: list[str]) -> list[str]:
+        return [f"{self.root}{a}" if a.startswith("/") else a for a in args]
+
+    def start(self) -> subprocess.Popen[str]:
+        env = {k: v for k, v in os.environ.items() if not k.startswith("MPC_")}
+        env |= {"HOME": str(self.cwd), "TMPDIR": str(self.root / "tmp")}
+        return subprocess.Popen(
+            [*MPC, *self.inside(self.process.args)],
+            cwd=self.cwd, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+
+    @property
+    def state(self) -> list[Path]:
+        return [p for p in self.cwd.rglob("*") if p.is_file()]
+
+
+def run_all(containers: list[Container]) -> dict[str, tuple[int, str, str]]:
+    """Start all, wait for all: name -> exit code, standard output, standard error."""
+    started = [c.start() for c in containers]
+    try:
+        said = [p.communicate(timeout=SECONDS) for p in started]
+    finally:
+        for p in started:
+            if p.poll() is None:
+                p.kill()
+                p.communicate()
+    return {c.process.name: (p.returncode, *out) for c, p, out in zip(containers, started, said, strict=True)}
