@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-GROUPS: Final = ("kernels", "protocols", "functions", "layers", "training", "stored", "network", "mnist")
+GROUPS: Final = ("kernels", "links", "protocols", "functions", "layers", "training", "stored", "network", "mnist")
 ON_REQUEST: Final = ("network", "mnist")  # minutes each, and need root or real data: only where asked for by group or name
 PEERS: Final = ("CrypTen TFP", "SPU semi2k")
 PEERS_NOTE: Final = "peers.md, another day: torch int64 1024^3 at 5.1 GMAC/s there"
@@ -34,6 +34,10 @@ ENTRIES: Final = (
     Entry("elementwise", "kernels", "elementwise kernels, 10^6 words"),
     Entry("comparison", "kernels", "comparison kernels, 2^17 comparisons"),
     Entry("call", "kernels", "one kernel call from Python on one word"),
+    Entry("aes-gcm", "links", "AES-256-GCM of the `cryptography` package, one core"),
+    Entry("link-plain", "links", "ZeroMQ between two processes, loopback TCP"),
+    Entry("link-curve", "links", "the same with CURVE"),
+    Entry("link-sealed", "links", "the sealed channel over the plain one"),
     Entry("round", "protocols", "100 exchanges of an empty frame"),
     Entry("matmul-256", "protocols", "matrix product 256^3, truncated", None, (0.029, 0.116)),
     Entry("matmul-1024", "protocols", "matrix product 1024^3, truncated", 0.45, (1.00, 2.35)),

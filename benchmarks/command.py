@@ -10,7 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import mpc
-from mpc.benchmarks import catalog, functions, kernels, layers, machine, mnist, network, protocols, soak, stored, training
+from mpc.benchmarks import (
+    catalog,
+    functions,
+    kernels,
+    layers,
+    links,
+    machine,
+    mnist,
+    network,
+    protocols,
+    soak,
+    stored,
+    training,
+)
 from mpc.benchmarks.compare import compare
 from mpc.benchmarks.harness import Workload, measure
 from mpc.benchmarks.rows import Line
@@ -105,6 +118,8 @@ def _measured(entries: list[catalog.Entry], options: argparse.Namespace) -> list
         started = time.monotonic()
         if entry.group == "kernels":
             lines += kernels.measure(entry.name, repeat, quick)
+        elif entry.group == "links":
+            lines += links.measure(entry.name, repeat, quick)
         elif entry.group == "mnist":
             lines.append(mnist.measure(entry.name, parties, quick, options.data))
         elif entry.group == "stored":
