@@ -92,9 +92,9 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 class Sites(msgspec.Struct, frozen=True):
-    """Of parties on machines of their own: everybody's endpoint by rank, and this process's secret key.
+    """Of parties that speak TCP: everybody's endpoint by rank, and this process's secret key.
 
-    Without a key (``insecure_plaintext``) links are plain TCP and anybody can be any rank.
+    Without keys (``insecure_plaintext``) links are plain TCP and anybody can be any rank.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -108,8 +108,8 @@ class Sites(msgspec.Struct, frozen=True):
 
 
 class Launch(msgspec.Struct, frozen=True):
-    """Where this process stands: its rank (``world_size`` is the dealer) and everybody's address, by rank; ``network``
-    instead of addresses between machines. ``checkpoint``: where checkpointed loops have their files, if anywhere.
+    """Where this process stands: its rank (``world_size`` is the dealer) and everybody's address, by rank; ``sites``
+    instead of addresses where links are TCP. ``checkpoint``: where checkpointed loops have their files, if anywhere.
     ``store``: file or directory of stored correlations. ``plan``: where a dry run writes its plan, if this process does."""
 
     rank: int
@@ -126,7 +126,34 @@ class Launch(msgspec.Struct, frozen=True):
 
 
 LAUNCH_VARIABLE: Final = "MPC_LAUNCH"
+_OWN_SECRET: Final[dict[str, str]] = {}  # public key -> secret key, of this process's place
 THREADS_VARIABLE: Final = "MPC_THREADS"  # threads that a process may use for a large matrix product
+
+
+def announce(launch: Launch) -> None:
+    """Put this process's place where its sessions find it: into the environment, which the programs that it starts inherit
+    and others may read; all but the secret key, which stays in this process's memory."""
+    if launch.sites is not None and launch.sites.secret_key is not None:
+        _OWN_SECRET[launch.config.public_keys[launch.rank]] = launch.sites.secret_key
+        launch = msgspec.structs.replace(launch, sites=msgspec.structs.replace(launch.sites, secret_key=None))
+    os.environ[LAUNCH_VARIABLE] = msgspec.json.encode(launch).decode()
+
+
+def announced() -> Launch | None:
+    """The place of this process, if it has one. Raises ConfigError."""
+    text = os.environ.get(LAUNCH_VARIABLE)
+    if text is None:
+        return None
+    try:
+        launch = msgspec.json.decode(text, type=Launch)
+    except (msgspec.MsgspecError, UnicodeDecodeError, ConfigError) as error:
+        raise ConfigError(f"{LAUNCH_VARIABLE} is not a launch description: {error}") from None
+    if launch.sites is None or not launch.config.public_keys:
+        return launch
+    if not 0 <= launch.rank < len(launch.config.public_keys):
+        raise ConfigError(f"{LAUNCH_VARIABLE}: got rank {launch.rank} and {len(launch.config.public_keys)} public keys")
+    secret = _OWN_SECRET.get(launch.config.public_keys[launch.rank])
+    return msgspec.structs.replace(launch, sites=msgspec.structs.replace(launch.sites, secret_key=secret))
 
 
 def threads() -> int:

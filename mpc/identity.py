@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,7 @@ from zmq.utils import z85
 from mpc.errors import ConfigError
 
 KEY_VARIABLE: Final = "MPC_KEY"
+MAX_BYTES: Final = 4096  # of a key file
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -31,6 +33,10 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __repr__(self) -> str:
         return f"Identity({self.name}, {self.public_key})"
 
+    def __rich_repr__(self) -> Iterator[object]:
+        yield self.name
+        yield self.public_key
+
     def write(self, path: Path) -> None:
         """Write the key file, readable by its owner only. Raises ConfigError where it exists: a key is never replaced."""
         text = (
@@ -43,11 +49,15 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError(f"{path} exists; keys are not replaced: move it away first, or take another name") from None
         except OSError as error:
             raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
-        with open(handle, "w") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with open(handle, "w") as file:
+                os.fchmod(file.fileno(), 0o600)
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            path.unlink(missing_ok=True)  # half a key would be in the way of the whole one
+            raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def create(name: str) -> Identity:
@@ -58,13 +68,17 @@ def create(name: str) -> Identity:
 
 
 def load(path: Path) -> Identity:
-    """The identity in a key file. Raises ConfigError where it is missing, damaged, or readable by group or others."""
+    """The identity in a key file. Raises ConfigError where it is missing, damaged, or readable by group or others.
+
+    A symbolic link is followed: secrets are often mounted so. What it leads to is what counts.
+    """
     try:
-        with open(path, encoding="utf-8") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            text = file.read(1 << 16)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the key file {path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe that nobody writes to is not waited for
+        with open(handle, "rb") as file:
+            mode = os.fstat(handle).st_mode
+            data = file.read(MAX_BYTES + 1) if stat.S_ISREG(mode) and not mode & 0o077 else b""
+    except OSError as error:
+        raise ConfigError(f"the key file {path} cannot be read: {error.strerror or error}") from None
     if not stat.S_ISREG(mode):
         raise ConfigError(f"the key file {path} is no regular file")
     if mode & 0o077:
@@ -72,14 +86,22 @@ def load(path: Path) -> Identity:
             f"the secret key {path} has mode {stat.S_IMODE(mode):04o}: others may read it. `chmod 600 {path}` if nobody did; "
             "otherwise make a new key with `mpc keygen` and give everybody its public half"
         )
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{path} is no key file of `mpc keygen`: it has more than {MAX_BYTES} bytes")
     try:
-        identity = msgspec.toml.decode(text, type=Identity)
-        fits = zmq.curve_public(identity.secret_key.encode()).decode() == identity.public_key
-    except (msgspec.MsgspecError, ValueError, zmq.ZMQError) as error:
-        raise ConfigError(f"{path} is no key file of `mpc keygen`: {error}") from None
-    if not fits:
+        identity = msgspec.toml.decode(data, type=Identity)
+        public = zmq.curve_public(identity.secret_key.encode("ascii")).decode()
+    except (msgspec.MsgspecError, ValueError, zmq.ZMQError) as error:  # none of their messages quotes the key
+        what = "its secret_key is none" if isinstance(error, zmq.ZMQError) else _plain(error)
+        raise ConfigError(f"{path} is no key file of `mpc keygen`: {what}") from None
+    if public != identity.public_key:
         raise ConfigError(f"{path}: its public and secret keys do not belong together")
     return identity
+
+
+def _plain(error: Exception) -> str:
+    """What is wrong with a key file, without a part of it."""
+    return "it is no text" if isinstance(error, UnicodeError) else str(error)
 
 
 def checked_name(name: str) -> str:

@@ -82,7 +82,6 @@ class Meeting:
                 self._look()
                 looked = now
         if self.purpose == CHECK:
-            self.transport.expect(self.secrets())
             self._say(b"")
 
     def session(self) -> bytes:
@@ -177,6 +176,8 @@ class Meeting:
                 self._said = None
                 if self.purpose is None:
                     self.purpose = hello.purpose
+                if self.purpose == CHECK:
+                    self.transport.expect(self.secrets())
                 if peer > self.me:
                     self._greet(peer)  # before it is judged, so that the peer can say what differs too
             self._compare(hello, peer)

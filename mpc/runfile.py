@@ -34,8 +34,10 @@ from mpc.config import PROTOCOLS, Endpoint, Launch, SessionConfig, Sites
 from mpc.errors import ConfigError
 from mpc.identity import KEY_VARIABLE, Identity
 
+_INTERFACE: Final = re.compile(r"\[[0-9a-fA-F:.%\w]+\]|[A-Za-z0-9_.-]+")
 _ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.%\w]+\]|[A-Za-z0-9_.-]+):([0-9]{1,5})")
 MAX_PORT: Final = 65535
+MAX_BYTES: Final = 1 << 20  # of run.toml
 
 
 class Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,10 +66,19 @@ class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             identity.checked_name(member.name)
             if not self.insecure_plaintext:
                 identity.checked_public_key(member.public_key, member.name)
-        for member in self.party:
-            _split(member.address, f"{member.name}: address")
         if len(set(names)) != len(names):
             raise ConfigError(f"got the names {', '.join(names)}; want different ones")
+        if self.dealer is not None and (self.dealer.address or self.dealer.bulk or self.dealer.bind):
+            raise ConfigError(f"{self.dealer.name}: the dealer listens nowhere; take out its address, bulk and bind")
+        taken: dict[str, str] = {}
+        for member in self.party:
+            for address in _endpoint(member).connect:
+                if address in taken:
+                    raise ConfigError(
+                        f"{taken[address]} and {member.name} have {address} in common; every party has two ports of its own "
+                        "(bulk data goes to the port after the address's, unless bulk says where)"
+                    )
+                taken[address] = member.name
         keys = [m.public_key for m in self.members if m.public_key]
         if len(set(keys)) != len(keys):
             raise ConfigError("two of the public keys are the same; everybody makes a key of their own with `mpc keygen`")
@@ -109,7 +120,11 @@ class RunFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read(path: Path) -> RunFile:
     """The file, checked. Raises ConfigError."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            data = file.read(MAX_BYTES + 1) or b""
+        if len(data) > MAX_BYTES:
+            raise ConfigError(f"{path} has more than {MAX_BYTES} bytes; want a run.toml")
+        text = data.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
@@ -139,6 +154,10 @@ def _endpoint(member: Member) -> Endpoint:
         bulk_host, bulk_port = host, port + 1
         if bulk_port > MAX_PORT:
             raise ConfigError(f"{member.name}: the port after {port} is for bulk data; take a lower one, or say bulk = ...")
+    if member.bind and not _INTERFACE.fullmatch(member.bind):
+        raise ConfigError(f"{member.name}: got bind {member.bind!r}; want an own address, as '10.0.0.5' or '[fd00::5]'")
+    if host in ("0.0.0.0", "[::]"):
+        raise ConfigError(f"{member.name}: others cannot connect to {host}; address says where they do, bind where to listen")
     everywhere = "[::]" if host.startswith("[") else "0.0.0.0"
     interface = member.bind or everywhere
     return Endpoint(

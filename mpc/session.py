@@ -2,18 +2,15 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-import msgspec
-
 from mpc import ring
-from mpc.config import LAUNCH_VARIABLE, Launch, threads
+from mpc.config import Launch, announced, threads
 from mpc.errors import ConfigError, SessionError
 from mpc.handshake import agree
-from mpc.party import _CURRENT, Party
+from mpc.party import _CURRENT, LINGER, LOCAL_LINGER, Party
 from mpc.preprocessing.sources import party_of, provided
 from mpc.protocols.additive import Additive
 from mpc.protocols.clear import Clear
@@ -44,16 +41,13 @@ def _where() -> tuple[Launch, Hub | None]:
     found = LAUNCH.get()
     if found is not None:
         return found
-    text = os.environ.get(LAUNCH_VARIABLE)
-    if text is None:
+    launch = announced()
+    if launch is None:
         raise ConfigError(
             "this process was not started as a party: run the script with `mpc run -n 3 script.py`, "
             "or call the function with `mpc.local(function, parties=3)`"
         )
-    try:
-        return msgspec.json.decode(text, type=Launch), None
-    except (msgspec.MsgspecError, UnicodeDecodeError, ConfigError) as error:
-        raise ConfigError(f"{LAUNCH_VARIABLE} is not a launch description: {error}") from None
+    return launch, None
 
 
 @contextmanager
@@ -78,14 +72,14 @@ def session() -> Iterator[Party]:
     try:
         party = party_of(transport, launch, agree(transport, config, config.deadline))
     except BaseException:
-        transport.close(0)
+        transport.close(LINGER if config.names else LOCAL_LINGER)  # the others are being told
         raise
     party.protocol = PROTOCOL_CLASSES[config.protocol](party)
     party.checkpoint = launch.checkpoint
     token = _CURRENT.set(party)
     try:
         with provided(party, launch) as party.preprocessing:
-            if launch.sites is not None and config.preprocessing != "store":
+            if config.names and config.preprocessing != "store":
                 party.measured(agreed(party))
             seed = _SEED.get()
             if seed is not None:

@@ -15,9 +15,7 @@ import threading
 import traceback
 from typing import Any, Final, NoReturn
 
-import msgspec
-
-from mpc.config import LAUNCH_VARIABLE, Launch
+from mpc.config import announced
 from mpc.errors import AuthenticationError, ConfigError, CorruptFrame, MPCError, NotSupported, PartyLost, ProgramMismatch
 from mpc.exchange import is_program
 from mpc.pipes import PACKAGE, Failure, Message, Result, Task, read_frame, write_frame
@@ -63,7 +61,8 @@ def _outcome(task: Task) -> Message:
                 f"got {PACKAGE} in a party, want the launcher's {task.package}; "
                 "install that one (`pip install -e .` in a checkout)"
             )
-        launch = msgspec.json.decode(os.environ[LAUNCH_VARIABLE], type=Launch)
+        launch = announced()
+        assert launch is not None
         if launch.is_dealer:
             from mpc.preprocessing.dealer import serve
 

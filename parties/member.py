@@ -6,13 +6,12 @@ import sys
 import time
 from collections.abc import Sequence
 
-from mpc.config import Launch
+from mpc.config import Launch, announce
 from mpc.errors import ConfigError
 from mpc.failures import explain
 from mpc.launch import checked_script, show_reports
 from mpc.parties import child
 from mpc.pipes import PACKAGE, Result, Task
-from mpc.session import LAUNCH
 from mpc.supervision.child import Child
 
 
@@ -26,8 +25,8 @@ def run_member(
     if launch.is_dealer:
         raise ConfigError("the dealer runs no script: start it with `mpc dealer --config`")
     checked_script(script, page)
-    LAUNCH.set((launch, None))
-    sys.path[0] = os.path.dirname(os.path.abspath(script))
+    announce(launch)
+    sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
     sys.argv = [script, *argv]
     message = child.outcome_of(Task("", PACKAGE, script=script, argv=sys.argv, report=report or page is not None))
     if isinstance(message, Result):

@@ -1,8 +1,8 @@
 """The process that all parties of a local run are forked from: the engine is imported once, not once per party.
 
-It opens no socket, holds no secret and starts no thread. After the forks it passes signals on to its children, reaps
-them and tells the launcher how each ended; when the launcher goes, it ends what is left. What the parties' scripts
-started and left behind becomes its own child (Linux), and is ended too.
+It opens no socket and starts no thread; of secrets it passes on the keys of a run over TCP, fresh for that run. After
+the forks it passes signals on to its children, reaps them and tells the launcher how each ended; when the launcher goes,
+it ends what is left. What the parties' scripts started and left behind becomes its own child (Linux), and is ended too.
 """
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
 
-from mpc.config import LAUNCH_VARIABLE
+from mpc.config import announce
 from mpc.parties import child
 from mpc.pipes import Ended, Paused, Plan, Seat, read_frame, write_frame
 from mpc.supervision.supervisor import PATIENCE
@@ -59,7 +58,7 @@ def _sit(seat: Seat) -> None:
         if fd >= 0:
             os.dup2(fd, target)
             os.close(fd)
-    os.environ[LAUNCH_VARIABLE] = msgspec.json.encode(seat.launch).decode()
+    announce(seat.launch)
     np.random.seed()  # the state that user code may draw from was copied with the process
     child.main(seat.control, seat.results)
 

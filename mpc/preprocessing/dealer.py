@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 import msgspec
 
 from mpc import prg, ring
 from mpc.config import Launch, threads
-from mpc.errors import ConfigError, MPCError, PartyLost, ProgramMismatch
+from mpc.errors import AuthenticationError, ConfigError, MPCError, PartyLost, ProgramMismatch
 from mpc.exchange import echo_of
 from mpc.handshake import CHECK, agree
 from mpc.preprocessing.dealing import KeyedDealing
@@ -22,6 +23,7 @@ from mpc.transport.memory import Hub
 from mpc.transport.zmq import ZmqTransport
 
 POLL_SECONDS = 0.2
+REFUSED_SECONDS = 5.0  # until a dealer whose key was refused tries again
 
 
 class _Session:
@@ -101,13 +103,15 @@ def serve(
         except MPCError as error:
             failure = error
             told(f"session {number + 1} failed: {error}")
-            if not isinstance(error, PartyLost) and (session is None or session.open):
+            if not isinstance(error, PartyLost) and session is not None and session.open:  # the handshake has told them
                 body = msgspec.msgpack.encode((type(error).__name__, size if error.echo is None else error.echo, 0))
                 _send_all(transport, range(size), frames.pack(Kind.ABORT, 0, len(body), bytes(16)) + body)
         finally:
             transport.close()
         if once and (session is None or not session.checking):
             return failure
+        if isinstance(failure, AuthenticationError):
+            time.sleep(REFUSED_SECONDS) if stop is None else stop.wait(REFUSED_SECONDS)
     return None
 
 

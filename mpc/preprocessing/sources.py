@@ -33,7 +33,7 @@ def provided(party: Party, launch: Launch) -> Iterator[Source]:
         return
     if launch.store is None:
         raise ConfigError("got a session with preprocessing 'store' and no store; say which with `mpc run --store`")
-    secret = None if launch.sites is None else launch.sites.secret_key
+    secret = launch.sites.secret_key if launch.sites is not None and launch.config.names else None
     source = Stored(party, open_store(launch.store, party, secret))
     try:
         yield source

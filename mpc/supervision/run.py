@@ -10,7 +10,10 @@ import sys
 from types import TracebackType
 from typing import Final
 
-from mpc.config import Launch, SessionConfig
+from msgspec.structs import replace
+
+from mpc import identity
+from mpc.config import Endpoint, Launch, SessionConfig, Sites
 from mpc.errors import ConfigError, PartyLost
 from mpc.pipes import PACKAGE, Task
 from mpc.supervision.child import Child
@@ -63,23 +66,22 @@ class Run:
             raise ConfigError(f"got {PACKAGE} without mpc.parties; run `pip install .` or `pip install -e .` there")
         self.directory = _private_directory()
         size = self.config.world_size
+        ranks = range(size + 1 if self.config.needs_dealer else size)
         if self._transport == "ipc":
             addresses = tuple(f"ipc://{self.directory}/r{rank}" for rank in range(size + 1))
+            places = [Launch(rank, self.config, addresses) for rank in ranks]
         else:
-            addresses = tuple(f"tcp://127.0.0.1:{port}" for port in _free_ports(size + 1))
-        ranks = range(size + 1 if self.config.needs_dealer else size)
+            places = _secured(self.config, len(ranks))
         self._supervisor.start([
-            Launch(
-                rank, self.config, addresses, checkpoint=self._checkpoint, store=self._store, plan=None if rank else self._plan
-            )
-            for rank in ranks
+            replace(place, checkpoint=self._checkpoint, store=self._store, plan=None if place.rank else self._plan)
+            for place in places
         ])  # fmt: skip
 
     def finish(self, task: Task, timeout: float | None) -> list[Child]:
         """Hand out the task, wait, end everything; the processes as they ended."""
         task.directory = self.directory
         self._supervisor.send(task, Task(self.directory, task.package))
-        self._supervisor.wait(min(self.config.deadline, GRACE), timeout)
+        self._supervisor.wait(min(self.config.deadline + 1, GRACE), timeout)  # they notice within a deadline
         self._supervisor.stop()
         self.timed_out = self._supervisor.timed_out
         code = self._supervisor.template_code
@@ -96,6 +98,16 @@ class Run:
             if self.directory:
                 shutil.rmtree(self.directory, ignore_errors=True)
             self._signals.__exit__(kind, error, trace)
+
+
+def _secured(config: SessionConfig, members: int) -> list[Launch]:
+    """Places that speak TCP on this machine, where every user can connect: with keys that live as long as the run."""
+    own = [identity.create(f"rank{rank}") for rank in range(members)]
+    ports = iter(_free_ports(2 * config.world_size))
+    pairs = [(f"tcp://127.0.0.1:{next(ports)}", f"tcp://127.0.0.1:{next(ports)}") for _ in range(config.world_size)]
+    endpoints = tuple(Endpoint(pair, pair) for pair in pairs)
+    config = replace(config, public_keys=tuple(o.public_key for o in own))
+    return [Launch(rank, config, sites=Sites(endpoints, o.secret_key)) for rank, o in enumerate(own)]
 
 
 def _private_directory() -> str:

@@ -70,7 +70,7 @@ class ZmqTransport(Transport):
             curve = Curve(keys[launch.rank], sites.secret_key.encode(), keys)
         self._names = config.names
         limits = Limits(GREETING_BYTES, RECORDS_WAITING) if curve else Limits(MAX_FRAME_BYTES)
-        timing = Timing(NETWORK_RECONNECT_MS, config.deadline)
+        timing = Timing(NETWORK_RECONNECT_MS, config.deadline) if config.names else Timing()
         self._open(launch.rank, config.world_size, config.needs_dealer, endpoints, curve, limits, timing)
         return self
 
@@ -220,6 +220,8 @@ class ZmqTransport(Transport):
             if whole is None:
                 return
             data = whole
+            if peer not in self.greeted and self._bulk is not None:
+                self._bulk.disconnected(peer)  # attempts before the one that came through
         elif peer not in self.greeted:
             self._control.disconnected(peer)  # its port may have belonged to the session before, which closed
         if not self.is_news(peer, data):

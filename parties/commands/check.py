@@ -12,13 +12,12 @@ from mpc import survey
 from mpc.config import VERSION, WIRE_VERSION, Launch
 from mpc.errors import AuthenticationError, MPCError, PartyLost, ProgramMismatch
 from mpc.failures import exit_code
-from mpc.handshake import CHECK, Meeting
+from mpc.greeting import CHECK, difference
+from mpc.meeting import Meeting
 from mpc.parties.commands.common import failing, seat, terminated
 from mpc.runfile import RunFile
 from mpc.survey import Link
 from mpc.transport.zmq import ZmqTransport
-
-TICK_SECONDS = 1.0
 
 
 class Finding(NamedTuple):
@@ -26,7 +25,6 @@ class Finding(NamedTuple):
 
     rank: int
     name: str
-    address: str
     reached: bool = False
     difference: str = ""  # of its settings or release
     link: Link | None = None
@@ -59,33 +57,27 @@ def check(
 
 
 def examine(file: RunFile, launch: Launch, timeout: float) -> list[Finding]:
-    """Meet whoever is there and measure the links to them."""
+    """Meet whoever is there and measure the links to them. Raises ProgramMismatch where somebody came to run."""
     transport = ZmqTransport.of(launch)
+    meeting = Meeting(transport, launch.config, CHECK)
     try:
-        meeting = Meeting(transport, launch.config, CHECK)
-        refusal: MPCError | None = None
-        try:
-            meeting.hold(timeout)
-        except MPCError as error:  # a key that is refused by one peer says nothing of the others, but ends the meeting
-            refusal = error
+        meeting.hold(timeout)
         failed = transport.protect(meeting.secrets(), timeout)
         links = survey.links(transport, set(meeting.hellos) - set(failed), timeout)
         found = []
-        for rank, member in enumerate(file.members):
-            if rank == launch.rank:
-                continue
-            address = member.address or "connects to the parties"
-            hello = meeting.hellos.get(rank)
+        for rank in meeting.peers:
+            name, hello = file.members[rank].name, meeting.hellos.get(rank)
             if hello is None:
-                why = transport.trouble(rank) or f"was not heard within {timeout:g} s"
-                kind = AuthenticationError if "refused" in why or "CURVE" in why else PartyLost
-                error = refusal if refusal is not None and transport.trouble(rank) in str(refusal) else kind(why)
-                found.append(Finding(rank, member.name, address, error=error))
+                error = meeting.refusals.get(rank) or transport.trouble(rank)
+                found.append(Finding(rank, name, error=error or PartyLost(f"was not heard within {timeout:g} s")))
                 continue
             link = links.get(rank)
             lost = failed.get(rank) or (PartyLost(link.trouble) if link is not None and link.trouble else None)
-            found.append(Finding(rank, member.name, address, True, meeting.difference(hello), link, lost))
+            found.append(Finding(rank, name, True, difference(launch.config, hello), link, lost))
         return found
+    except MPCError as error:
+        meeting.tell(error)
+        raise
     finally:
         transport.close(1.0)
 
@@ -106,15 +98,16 @@ def _show(file: RunFile, launch: Launch, found: list[Finding]) -> None:
     digest = launch.config.digest().hex()[:12]
     me = file.members[launch.rank].name
     console.print(f"{me}: rank {launch.rank}, mpc {VERSION} (wire {WIRE_VERSION}), configuration {digest}")
-    table = Table("rank", "name", "address", "reached", "key", "settings", "round trip", "to it")
-    for column in table.columns[6:]:
+    table = Table("rank", "name", "reached", "key", "settings", "round trip", "Mbit/s to it")
+    for column in table.columns[5:]:
         column.justify = "right"
     for f in found:
         table.add_row(*_cells(f, file, launch))
     console.print(table)
     for f in found:
         if f.error is not None:
-            console.print(f"{f.name}: {f.error}", markup=False, soft_wrap=True)
+            where = f" ({address})" if (address := file.members[f.rank].address) else ""
+            console.print(f"{f.name}{where}: {f.error}", markup=False, soft_wrap=True)
         if f.difference:
             console.print(f"{f.name}: {f.difference}", markup=False, soft_wrap=True)
 
@@ -124,8 +117,8 @@ def _cells(f: Finding, file: RunFile, launch: Launch) -> list[Any]:
     key = "[red]none (plaintext)[/]" if file.insecure_plaintext else "[green]proved[/]"
     reached = "[green]yes[/]" if f.error is None else "[yellow]first port[/]" if f.reached else "[red]no[/]"
     if not f.reached:
-        return [rank, f.name, f.address, reached, "", "", "", ""]
+        return [rank, f.name, reached, "", "", "", ""]
     settings = "[red]differ[/]" if f.difference else "[green]same[/]"
     trip = f"{f.link.round_trip * 1e3:.2f} ms" if f.link and f.link.round_trip is not None else ""
-    speed = f"{f.link.bandwidth * 8 / 1e6:,.0f} Mbit/s" if f.link and f.link.bandwidth is not None else ""
-    return [rank, f.name, f.address, reached, key, settings, trip, speed]
+    speed = f"{f.link.bandwidth * 8 / 1e6:,.0f}" if f.link and f.link.bandwidth is not None else ""
+    return [rank, f.name, reached, key, settings, trip, speed]

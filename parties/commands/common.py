@@ -1,6 +1,7 @@
 """What several commands need."""
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,7 +46,10 @@ def failing() -> Iterator[None]:
 
 
 def seat(config: str, name: str, key: str | None) -> tuple[RunFile, Launch]:
-    """What run.toml says of the process ``name``. Raises ConfigError; warns where the run does without keys."""
+    """What run.toml says of the process ``name``, which holds secrets from now on: a crash leaves no core file.
+
+    Raises ConfigError; warns where the run does without keys."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     path = Path(config)
     file = runfile.read(path)
     rank = file.rank_of(name)

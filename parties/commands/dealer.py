@@ -5,10 +5,12 @@ import logging
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mpc import runfile
 from mpc.errors import ConfigError, MPCError
 from mpc.failures import exit_code
 from mpc.parties.commands.common import failing, seat, terminated
@@ -35,7 +37,10 @@ def dealer(
     with failing():
         file, launch = seat(config, name or _name(config), key)
         if not launch.is_dealer:
-            raise ConfigError(f"{name} is party {launch.rank} in {config}, not the dealer; start it with `mpc run --config`")
+            me = f"{file.members[launch.rank].name} is party {launch.rank} in {config}"
+            raise ConfigError(f"{me}, not the dealer; start it with `mpc run --config`")
+        if not launch.config.needs_dealer:
+            raise ConfigError(f"protocol {launch.config.protocol} needs no dealer")
         started = time.monotonic()
 
         def told(text: str) -> None:
@@ -48,10 +53,6 @@ def dealer(
 
 
 def _name(config: str) -> str:
-    from pathlib import Path
-
-    from mpc import runfile
-
     file = runfile.read(Path(config))
     if file.dealer is None:
         raise ConfigError(f"{config} has no [dealer]")

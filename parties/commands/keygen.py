@@ -41,10 +41,10 @@ def keygen(
     under the same name and a new run.toml; there is nothing else to revoke.
     """
     with failing():
+        own = identity.create(name)
         folder = Path(out)
         if not folder.is_dir():
             folder.mkdir(mode=0o700, parents=True)
-        own = identity.create(name)
         path = folder / f"{name}.key"
         own.write(path)
     print(f"{path}: the secret key; keep it on this machine, readable by you alone\n\nFor everybody's run.toml:\n")
