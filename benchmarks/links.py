@@ -45,8 +45,8 @@ def _gcm(repeat: int, quick: bool) -> Iterator[Line]:
     """The cipher alone, on one core, out of and into the same buffers."""
     cipher, prefix, nonce = AESGCM(os.urandom(32)), bytes(sealed.PREFIX_BYTES), bytes(sealed.NONCE_BYTES)
     for title, size in (("128 B", 128), ("256 KiB", 1 << 18), ("1 MiB", 1 << 20), ("4 MiB", 1 << 22)):
-        text = np.zeros(size, np.uint8)
-        record = np.empty(size + sealed.TAG_BYTES, np.uint8)
+        text = np.zeros(size, np.uint8).data
+        record = np.empty(size + sealed.TAG_BYTES, np.uint8).data
         times = max(1, (1 << 22 if quick else GIB) // max(size, 4096))
         for what, call in (
             ("encrypt", lambda: cipher.encrypt_into(nonce, text, prefix, record)),  # noqa: B023

@@ -3,8 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -103,8 +102,8 @@ class Sites(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Sites(endpoints={self.endpoints})"
 
-    def __rich_repr__(self) -> Iterator[object]:
-        yield "endpoints", self.endpoints
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("endpoints", self.endpoints)]
 
 
 class Launch(msgspec.Struct, frozen=True):

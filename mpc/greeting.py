@@ -1,8 +1,7 @@
 """What a process says of itself to each other one before a session: its release, settings and fresh randomness."""
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -32,8 +31,8 @@ class Hello(msgspec.Struct, array_like=True):
     def __repr__(self) -> str:
         return f"Hello(rank={self.rank})"
 
-    def __rich_repr__(self) -> Iterator[object]:
-        yield "rank", self.rank
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("rank", self.rank)]
 
 
 def hello_frame(rank: int, purpose: str, config: SessionConfig, nonce: bytes, secret: bytes) -> bytes:

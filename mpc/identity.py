@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import zmq
@@ -33,9 +32,8 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __repr__(self) -> str:
         return f"Identity({self.name}, {self.public_key})"
 
-    def __rich_repr__(self) -> Iterator[object]:
-        yield self.name
-        yield self.public_key
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("name", self.name), ("public_key", self.public_key)]
 
     def write(self, path: Path) -> None:
         """Write the key file, readable by its owner only. Raises ConfigError where it exists: a key is never replaced."""

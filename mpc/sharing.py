@@ -133,6 +133,7 @@ class Share:
         self.owner = owner  # the party whose words are the value itself: all others hold zeros
         self.base = base  # what this reorders or repeats: opening it here opens it there, once for both
         self._compute: Callable[[], Words] | None = None
+        self._shape: Shape = ()  # where the words are not there yet
         self._depth = 0
 
     @classmethod

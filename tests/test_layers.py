@@ -13,7 +13,7 @@ MAPPED = {"mpc": "mpc", "mpc._native": "native", "mpc.parties": "parties", "mpc.
 LAYERS = (
     {"_native"},
     {"errors", "config", "identity", "runfile"},
-    {"ring", "fixed_point", "prg", "windows", "masks", "report", "network"},  # report: plain rows and lines, filled by the party
+    {"ring", "fixed_point", "prg", "windows", "masks", "report", "network"},  # report: rows and lines alone
     {"sharing"},
     {"transport"},
     {"exchange", "greeting", "meeting", "handshake", "survey", "party", "preprocessing", "protocols", "functions"},
@@ -26,7 +26,7 @@ LAYERS = (
     {"benchmarks", "parties"},  # nobody imports these
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
-HEAVY = {"torch", "flwr", "opacus", "matplotlib", "sklearn", "rich", "typer", "phe", "cloudpickle", "zmq.auth.thread"}  # inside functions
+HEAVY = {"torch", "flwr", "opacus", "matplotlib", "sklearn", "rich", "typer", "phe", "cloudpickle", "zmq.auth.thread"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -12,7 +12,8 @@ from mpc import prg, ring
 from mpc.config import Launch, threads
 from mpc.errors import AuthenticationError, ConfigError, MPCError, PartyLost, ProgramMismatch
 from mpc.exchange import echo_of
-from mpc.handshake import CHECK, agree
+from mpc.greeting import CHECK
+from mpc.handshake import agree
 from mpc.preprocessing.dealing import KeyedDealing
 from mpc.preprocessing.limits import DEFAULT_LIMIT
 from mpc.survey import links

@@ -29,7 +29,7 @@ _CHECK: Final = 32
 class Amount(NamedTuple):
     """How often a kind of correlation is needed, and the bytes of its corrections."""
 
-    count: int
+    times: int
     bytes: int
 
 

@@ -118,7 +118,7 @@ class Stored(Client):
         assert self._reader is not None
         started = perf_counter()
         out = np.empty(words, np.uint64)
-        self._reader.into(memoryview(out.view(np.uint8)))
+        self._reader.into(out.view(np.uint8).data)
         self.party.books.account.row.dealer_wait += perf_counter() - started
         return out
 

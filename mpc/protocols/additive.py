@@ -148,8 +148,8 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             owner = common_owner(x, y)
             if owner is not None:
                 self.party.note("mul", "alone", owner, shape)
-                words = np.multiply(x.words, y.words) if owner == self.party.rank else None
-                return owned(words, shape, x.scale + y.scale, owner)
+                product = np.multiply(x.words, y.words) if owner == self.party.rank else None
+                return owned(product, shape, x.scale + y.scale, owner)
             if x.bit is not None and x.shape == shape == y.shape:
                 return self._mul_bit(x, y)
             fresh = self._masked((x, y))
@@ -222,10 +222,10 @@ class Additive(Exponential, Extremes, Thresholds, Protocol):
             if owner is not None:
                 end = shape if then is None else tuple(then.shape)
                 self.party.note("matmul", "alone", owner, shape, None if then is None else (then.moves, end))
-                words = ring.matmul(x.words, y.words) if owner == rank else None
-                if words is not None and then is not None:
-                    words = then.of(words)
-                return owned(words, end, x.scale + y.scale, owner)
+                product = ring.matmul(x.words, y.words) if owner == rank else None
+                if product is not None and then is not None:
+                    product = then.of(product)
+                return owned(product, end, x.scale + y.scale, owner)
             fresh = self._masked((x, y))
             assert x.opened is not None and y.opened is not None
             op = self.party.next_op()

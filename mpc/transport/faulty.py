@@ -9,7 +9,7 @@ from enum import Enum
 from mpc.fixed_point import Words
 from mpc.transport.around import Around
 from mpc.transport.base import Transport
-from mpc.transport.frames import KIND_AT
+from mpc.transport.frames import KIND_AT, as_bytes
 
 
 class Fault(Enum):
@@ -75,7 +75,7 @@ class Faulty(Around):
     def send(self, peer: int, frame: bytes | Words) -> None:
         if peer in self._silent:
             return
-        data = bytes(memoryview(frame).cast("B"))
+        data = bytes(as_bytes(frame))
         rule = self._rule(peer, data)
         held = self._held.pop(peer, None)
         if rule is None:

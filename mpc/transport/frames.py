@@ -100,5 +100,10 @@ def payload(data: bytes | memoryview) -> Words:
     return words if words.flags.aligned else words.copy()
 
 
+def as_bytes(frame: bytes | Words) -> memoryview:
+    """A frame as a flat view of its bytes."""
+    return memoryview(frame if isinstance(frame, bytes) else frame.data).cast("B")
+
+
 def kind_name(kind: int) -> str:
     return Kind(kind).name if kind in Kind._value2member_map_ else f"kind {kind}"

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from mpc.errors import CorruptFrame, SessionError
 from mpc.fixed_point import Words
 from mpc.transport.base import Frame
-from mpc.transport.frames import HEADER_BYTES, KIND_AT, Kind
+from mpc.transport.frames import HEADER_BYTES, KIND_AT, Kind, as_bytes
 
 KEY_BYTES: Final = 32
 TOKEN_BYTES: Final = 16
@@ -82,7 +82,7 @@ class Sealer(_Direction):
         """The frame's records in the order they must be sent, each encrypted when it is asked for, in a buffer of its
         own. After a frame that was given up half-way only an abort frame is understood. Raises SessionError after 2^63
         records."""
-        data = memoryview(frame).cast("B")
+        data = as_bytes(frame)
         magic = FIRST
         for start in range(0, len(data), PIECE_BYTES):
             number, cipher = self._next, self._cipher

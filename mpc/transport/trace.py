@@ -8,7 +8,7 @@ from mpc.fixed_point import Words
 from mpc.transport import frames
 from mpc.transport.around import Around
 from mpc.transport.base import Transport
-from mpc.transport.frames import HEADER_BYTES
+from mpc.transport.frames import HEADER_BYTES, as_bytes
 
 DIGEST_BYTES = 16
 
@@ -34,7 +34,7 @@ class Tracing(Around):
         self.sent: list[Sent] = [] if sent is None else sent
 
     def send(self, peer: int, frame: bytes | Words) -> None:
-        data = memoryview(frame).cast("B")
+        data = as_bytes(frame)
         header = frames.unpack_header(data)
         digest = hashlib.blake2b(data[HEADER_BYTES:], digest_size=DIGEST_BYTES).digest()
         self.sent.append(Sent(peer, header.kind, header.op, header.nbytes, digest))

@@ -177,7 +177,7 @@ def _show(plan: Plan) -> None:
     table.add_column("number", justify="right")
     table.add_column("MB", justify="right")
     for kind, needed in sorted(plan.by_kind.items(), key=lambda entry: -entry[1].bytes):
-        table.add_row(kind, str(needed.count), f"{needed.bytes / 1e6:.3f}")
-    total = sum(needed.count for needed in plan.by_kind.values())
+        table.add_row(kind, str(needed.times), f"{needed.bytes / 1e6:.3f}")
+    total = sum(needed.times for needed in plan.by_kind.values())
     table.add_row("all of a run", str(total), f"{plan.correction_bytes / 1e6:.3f}", style="bold")
     Console().print(table)

@@ -62,7 +62,7 @@ def test_what_a_plan_says_is_what_the_dealer_sends(tmp_path: Path) -> None:
         return s.total.offline_bytes
 
     assert plan.correction_bytes == max(run(traffic, 3)) > 10_000
-    assert sum(amount.count for amount in plan.by_kind.values()) >= len(plan.requests)
+    assert sum(amount.times for amount in plan.by_kind.values()) >= len(plan.requests)
 
 
 def test_no_value_leaves_a_party(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
