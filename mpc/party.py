@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 _CURRENT: ContextVar[Party | None] = ContextVar("mpc_party", default=None)
 
 E = TypeVar("E", bound=errors.MPCError)
-LINGER, LOCAL_LINGER = 1.0, 0.1  # most seconds until an abort has left, between machines and on one
+LINGER, LOCAL_LINGER = 1.0, 0.5  # most seconds until an abort has left, between machines and on one
+LAST_WORDS = 0.2  # most seconds for reading what others said before a loss
+ECHO_LINGER = 0.1  # the same on one machine where another party has told everybody
 
 
 class Tally:
@@ -209,11 +211,9 @@ class Party:
             self.transport.send(peer, frame)
             if peer != self.world_size:
                 self.books.account.row.bytes_sent += len(frame) if isinstance(frame, bytes) else frame.nbytes
-        except PartyLost:
-            while True:  # until nothing is left to read
-                data = self.hear(peer, 0, patience=0)
-                if self.header_of(data, peer).kind == Kind.ABORT:
-                    raise echo_of(data, self.transport) from None
+        except PartyLost as error:
+            self._gone.add(peer)
+            raise self._explained(peer, error) from None
 
     def _count(self, rounds: int, nbytes: int, receivers: int) -> None:
         self.books.account.row.rounds += rounds
@@ -234,9 +234,24 @@ class Party:
         except PartyLost as error:
             if perf_counter() - started < self.config.deadline * patience:
                 self._gone.add(peer)
-            raise self.blame(peer, type(error)(f"{error} ({self._place()})")) from None
+            raise self._explained(peer, error) from None
         except CorruptFrame as error:  # of a sealed link
-            raise CorruptFrame(f"{error} ({self._place()})") from None
+            raise self.blame(peer, CorruptFrame(f"{error} ({self._place()})")) from None
+
+    def _explained(self, peer: int, lost: PartyLost) -> errors.MPCError:
+        """What to raise where ``peer`` is lost: somebody who stopped may have said why, and that explains who is gone."""
+        end = perf_counter() + LAST_WORDS
+        while perf_counter() < end:
+            try:
+                arrived = self.transport.recv_any(0)
+            except PartyLost:
+                break
+            if arrived is None:
+                break
+            source, data = arrived
+            if self.header_of(data, source).kind == Kind.ABORT:
+                return echo_of(data, self.transport)
+        return self.blame(peer, type(lost)(f"{lost} ({self._place()})"))
 
     def receive(self, peer: int, want: bytes, size: int) -> Frame:
         """The next frame of ``peer``, whose header must equal ``want`` and whose length ``size`` bytes."""
@@ -426,7 +441,8 @@ class Party:
             except PartyLost:
                 continue  # it is gone already; the others still want to know
         self.closed = True
-        self.transport.close(linger=LINGER if self.config.names else LOCAL_LINGER)
+        told = isinstance(error, errors.MPCError) and error.echo is not None
+        self.transport.close(LINGER if self.config.names else ECHO_LINGER if told else LOCAL_LINGER)
 
     def close(self) -> None:
         """End the session: agree that the program is over, release the links."""
