@@ -15,7 +15,7 @@ from tests.network.hosts import Hosts
 NAMES = ("north", "east", "south", "broker")  # ranks 0 to 2, and the dealer
 PORT = 7700
 PROGRAM = """
-import sys, time
+import itertools, os, sys
 import numpy as np
 import mpc
 
@@ -27,12 +27,16 @@ with mpc.session() as s:
     y = mpc.share(labels if s.rank == 1 else None, owner=1)
     model = mpc.nn.Linear(8, 1)
     optimizer = mpc.optim.SGD(model.parameters(), lr=0.5)
-    for step in range(int(sys.argv[1])):
+    endless = sys.argv[1] == "endless"
+    for step in itertools.count() if endless else range(int(sys.argv[1])):
         loss = mpc.nn.functional.binary_cross_entropy_with_logits(model(x), y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         print("step", step, flush=True)
+        enough = endless and mpc.share(float(os.path.exists("enough")), owner=0).reveal(reason="is it enough?")
+        if enough:
+            break
     print("weights", model.reveal(reason="the result")["weight"].round(3).tolist(), flush=True)
 """
 
@@ -100,6 +104,10 @@ class Run:
             if line.rstrip() == said:
                 return
         raise AssertionError(f"{by} ended without saying {said!r}: {process.stderr.read()}")
+
+    def enough(self) -> None:
+        """Let an endless training end after the step it is at."""
+        (self.folder / "enough").touch()
 
     def fault(self) -> None:
         """Now something happens: seconds count from here."""

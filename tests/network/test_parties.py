@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.network.runs import NAMES, PORT, Ended, Run
 NORTH, EAST, SOUTH, BROKER = range(4)
 DEADLINE = 4.0
 SPARE = 3.5  # seconds: to tell the others, and to end four processes on a busy machine
-ENDLESS = 10**6
+ENDLESS = "endless"
 MID = "step 3"
 
 
@@ -126,25 +127,25 @@ def test_another_run_toml(run: Run) -> None:
     failed(ended, 4, DEADLINE + SPARE + 8, (NORTH, said), (EAST, said), (SOUTH, said))
 
 
-def test_a_stranger_stays_outside(run: Run, tmp_path: Path) -> None:
-    """Who takes a member's place with a key of their own is refused and named; the run goes on without them."""
-    folder = tmp_path / "stranger"
-    folder.mkdir()
-    key = create("south")
-    key.write(folder / "south.key")
-    own = run.toml(run.settings).replace(run.keys["south"].public_key, key.public_key)
-    (folder / "run.toml").write_text(own)
-    run.fault()
-    run.start(8, only=["south"], config="stranger")
-    stranger = run.processes.pop("south")
-    run.start(8, only=["north", "east", "broker"])
-    _, said = stranger.communicate(timeout=DEADLINE + 15)
-    assert stranger.returncode in (3, 7) and "Traceback" not in said.replace("Traceback (most recent call last)", "", 1), said
-    run.start(8, only=["south"])
-    ended = run.ended(40)
-    finished(ended)
-    refused = ended["north"].err + ended["east"].err
-    assert "refused" in refused and key.public_key in refused, refused
+def test_a_stranger_stays_outside(tmp_path: Path) -> None:
+    """Who takes a member's name with a key of their own is refused, and named; the run goes on."""
+    with Hosts(5, rtt_ms=2, mbit=200) as hosts:
+        run = training(Run(hosts, tmp_path, deadline=DEADLINE))
+        key = create("south")
+        folder = tmp_path / "stranger"
+        folder.mkdir()
+        key.write(folder / "south.key")
+        own = run.toml(run.settings).replace(run.keys["south"].public_key, key.public_key)
+        (folder / "run.toml").write_text(own.replace(hosts.addresses[SOUTH], hosts.addresses[4]))
+        words = ["run", "--config", str(folder / "run.toml"), "--as", "south", str(run.script), "endless"]
+        stranger = hosts.run(4, sys.executable, "-P", "-m", "mpc.parties", *words, timeout=30)
+        assert stranger.returncode == 7 and "AuthenticationError: party 0 (north)" in stranger.stderr, stranger.stderr
+        assert all(process.poll() is None for process in run.processes.values()), "the run goes on"
+        run.enough()
+        run.fault()
+        ended = run.ended(20)
+        finished(ended)
+        assert f"refused a stranger: public key {key.public_key} from {hosts.addresses[4]}" in ended["north"].err
 
 
 @pytest.mark.slow
