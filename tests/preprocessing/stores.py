@@ -15,6 +15,7 @@ from mpc.party import Party
 from mpc.preprocessing import plan as plans
 from mpc.preprocessing import production
 from mpc.preprocessing.plan import Plan
+from mpc.preprocessing.store import Store
 
 Program = Callable[[Party], Any]
 RNG = np.random.default_rng(5)
@@ -101,3 +102,9 @@ def estimators(s: Party) -> Any:
     logistic = mpc.linear_model.LogisticRegression(max_iter=3).fit(x, labels)
     ridge = mpc.linear_model.Ridge().fit(x, mpc.share(X @ np.arange(4.0), 1))
     return logistic.predict_proba(x).reveal(), ridge.predict(x).reveal()
+
+
+def opened(folder: Path, rank: int, key: int | None = None) -> Store:
+    """A rank's store, with its own key or another rank's."""
+    secret = identity.load(folder / f"rank-{rank if key is None else key}.key").secret_key
+    return Store(folder / f"rank-{rank}.store", secret)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +11,23 @@ import numpy as np
 import pytest
 
 import mpc
-from mpc import identity
 from mpc.party import Party
-from mpc.preprocessing import production, reading
-from mpc.preprocessing.reading import Reader
-from mpc.preprocessing.sealing import public_bytes
+from mpc.preprocessing import reading
 from mpc.preprocessing.store import Store
-from tests.preprocessing.stores import X, compare, failures, functions, perceptron, planned, product, run, stored
-
-
-def opened(folder: Path, rank: int) -> Store:
-    """What a store says, without holding it."""
-    store = Store(folder / f"rank-{rank}.store", identity.load(folder / f"rank-{rank}.key").secret_key)
-    store.close()
-    return store
+from tests.preprocessing.stores import X, compare, failures, functions, opened, perceptron, product, run, stored
 
 
 def used(folder: Path, rank: int) -> int:
-    return opened(folder, rank).used
+    with closing(opened(folder, rank)) as store:
+        return store.used
 
 
 @pytest.mark.parametrize("parties", [2, 3, 4])
 def test_results_are_those_with_a_dealer(parties: int, tmp_path: Path) -> None:
     """Within truncation: against the plaintext twin, which truncates by floor."""
     folder = stored(perceptron, tmp_path, parties, runs=2)
-    seed = opened(folder, 0).plan.seed
+    with closing(opened(folder, 0)) as store:
+        seed = store.plan.seed
 
     def seeded(s: Party) -> Any:
         s.manual_seed(seed)
@@ -188,86 +181,3 @@ def test_shuffles_are_the_plans(tmp_path: Path) -> None:
     first, second = (run(program, store=folder)[0] for _ in range(2))
     for a, b in zip(first, second, strict=True):
         np.testing.assert_allclose(a, b, atol=2.0**-14)
-
-
-# --- files that do not belong
-def spoil(folder: Path, rank: int, how: str, tmp_path: Path) -> None:
-    path = folder / f"rank-{rank}.store"
-    if how == "missing":
-        path.unlink()
-    elif how == "cut off":
-        os.truncate(path, os.path.getsize(path) - 5)
-    elif how == "another party's":
-        shutil.copy(folder / f"rank-{1 - rank}.store", path)
-    elif how == "of another production":
-        shutil.move(folder, tmp_path / "first")
-        stored(compare, tmp_path, runs=1)
-        for other in {0, 1} - {rank}:
-            for suffix in ("store", "key"):
-                shutil.copy(tmp_path / "first" / f"rank-{other}.{suffix}", folder)
-    else:
-        with open(path, "r+b") as file:
-            file.seek(-20, os.SEEK_END)
-            file.write(b"altered")
-
-
-@pytest.mark.parametrize("rank", [0, 1])
-@pytest.mark.parametrize("how", ["missing", "cut off", "another party's", "of another production", "altered"])
-def test_a_file_that_does_not_belong_is_refused_by_all(how: str, rank: int, tmp_path: Path) -> None:
-    folder = stored(compare, tmp_path, runs=1)
-    spoil(folder, rank, how, tmp_path)
-    found = failures(compare, store=folder)
-    for error in found:
-        assert isinstance(error, mpc.ConfigError if how == "missing" else mpc.IntegrityError), error
-    own = [error for error in found if error.echo is None]
-    assert own and (f"rank-{rank}.store" in str(own[0]) or how == "of another production")
-
-
-def test_damage_in_the_middle_of_a_run_ends_it_at_all_parties(tmp_path: Path) -> None:
-    x = np.ones(150_000)
-
-    def program(s: Party) -> Any:
-        y = mpc.share(x, 0) * mpc.share(x, 1)
-        for _ in range(3):
-            y = y * mpc.share(x, 1)
-        return y.reveal()
-
-    folder = stored(program, tmp_path)
-    path = folder / "rank-1.store"
-    with open(path, "r+b") as file:
-        file.seek(os.path.getsize(path) - (1 << 20))
-        file.write(b"altered")
-    for error in failures(program, store=folder):
-        assert isinstance(error, mpc.IntegrityError)
-
-
-def test_a_reader_ends_with_its_session(tmp_path: Path) -> None:
-    folder = stored(compare, tmp_path, runs=1)
-    store = Store(folder / "rank-1.store", identity.load(folder / "rank-1.key").secret_key)
-    reader = Reader(store, 0)
-    reader.close()
-    assert not reader._thread.is_alive()
-    store.close()
-
-
-def test_a_store_session_needs_a_store() -> None:
-    with pytest.raises(mpc.ConfigError, match="no store"):
-        mpc.supervision.threads.run_threads(
-            lambda: mpc.session().__enter__(), (), mpc.config.SessionConfig(2, preprocessing="store"), None
-        )
-
-
-def test_the_stores_of_parties_with_keys_of_their_own(tmp_path: Path) -> None:
-    """As between machines: sealed for named keys by the dealer's, no key beside the files."""
-    parties = [identity.create(name) for name in ("alice", "bob")]
-    dealer = identity.create("broker")
-    plan = planned(compare, tmp_path)
-    recipients = [production.Recipient(p.name, p.public_key) for p in parties]
-    paths = production.produce(plan, recipients, dealer.secret_key, tmp_path / "o", 1)
-    assert sorted(p.name for p in (tmp_path / "o").iterdir()) == ["alice.store", "bob.store"]
-    for own, path in zip(parties, paths, strict=True):
-        store = Store(path, own.secret_key, public_bytes(dealer.public_key))
-        assert store.header.name == own.name
-        store.close()
-        with pytest.raises(mpc.IntegrityError, match="dealer"):
-            Store(path, own.secret_key, public_bytes(identity.create("other").public_key))
