@@ -272,6 +272,8 @@ class Party:
             details = "the operations before it differ"
         elif got.kind == Kind.CLOSE:
             details = f"it has left its session, here the program is at {describe(want)}"
+        elif want.kind == Kind.CLOSE:
+            details = f"it sent {describe(got)}, here the program has left its session"
         else:
             details = f"it sent {describe(got)}, here the program is at {describe(want)}"
         raise self.blame(peer, ProgramMismatch(

@@ -26,6 +26,12 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     raise Interrupted(number)
 
 
+def ignore() -> None:
+    """From now on, to the end of the process."""
+    for number in NUMBERS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 class Deferred:
     """Context: signals wait for `deliver`, or for the end of the block.
 
