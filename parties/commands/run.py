@@ -81,10 +81,12 @@ def run(
 
         mpc run --config run.toml --as st-marys train.py
 
-    **Exit codes**: 0 done; 1 the script's own error; 2 wrong command line; 3 a party was lost (killed, silent);
-    4 the parties ran different programs; 5 bad input (NaN, out of range, wrong shape); 6 wrong setting or
-    installation; 7 a peer that is not who it should be; 8 damaged data; 9 preprocessing used up; 10 another error
-    of the engine; 130 interrupted. `sys.exit(code)` in the script ends the run with that code.
+    **Exit codes**: 0 every party finished; 1 the script raised an error of its own; 2 the command line is wrong; 3 a
+    party or the dealer was lost: killed, silent, cut off; 4 the parties ran different programs, versions or settings;
+    5 bad input: a number, shape or type the engine refuses; 6 a setting or an installation that cannot work; 7 a peer
+    could not prove who it is; 8 a damaged message, or saved material that fails its check; 9 preprocessing is used
+    up; 10 another error of the engine; 129 ended by SIGHUP: its terminal went; 130 interrupted (Ctrl-C); 143 ended by
+    SIGTERM. `sys.exit(code)` in the script ends the run with that code.
     """
     choice("--protocol", PROTOCOLS, protocol)
     choice("--transport", ("ipc", "tcp"), transport)
