@@ -143,7 +143,8 @@ class Links:
                 raise zmq.ZMQError(zmq.EHOSTUNREACH)
             socket = self._router
             socket.send(self.ids[peer], zmq.SNDMORE)
-        socket.send(message, 0, nbytes < COPY_BELOW)  # type: ignore[arg-type]  # buffers; typed so from Python 3.12 on
+        # never waits: only where a connection was refused is there no queue to take it
+        socket.send(message, zmq.NOBLOCK, nbytes < COPY_BELOW)  # type: ignore[arg-type]  # typed so from Python 3.12 on
 
     def receive(self, peer: int, copy: bool, admit: Admit, flags: int = 0) -> tuple[int, Frame] | None:
         """The next message on the socket that ``peer`` speaks through, and whose it is; None if it is nobody's.
