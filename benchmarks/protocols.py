@@ -15,8 +15,9 @@ from mpc.tensor import SecretTensor
 
 
 def settle(x: SecretTensor) -> SecretTensor:
-    """Truncate now what would be truncated by its next user: the result then costs what it costs."""
-    x._value.settled()
+    """Truncate now what would be truncated by its next user, and wait for what is on its way: the result then costs what it
+    costs."""
+    _ = x._value.settled().words
     return x
 
 
