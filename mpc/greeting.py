@@ -66,7 +66,7 @@ def _other_version(body: Frame) -> ProgramMismatch | None:
         wire, text = msgspec.msgpack.decode(version, type=int), msgspec.msgpack.decode(name, type=str)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
         return None
-    if (text, wire) == (VERSION, WIRE_VERSION):
+    if (text, wire) == (release.VERSION, release.WIRE_VERSION):
         return None  # ours by name, and unreadable all the same
     return ProgramMismatch(f"a peer has {_releases(text, wire)}")
 
