@@ -8,7 +8,7 @@ from typing import Final
 
 from mpc import prg
 from mpc.config import SessionConfig
-from mpc.errors import AuthenticationError, CorruptFrame, MPCError, PartyLost, ProgramMismatch
+from mpc.errors import AuthenticationError, CorruptFrame, DealerLost, MPCError, PartyLost, ProgramMismatch
 from mpc.exchange import abort_frame, echo_of, here
 from mpc.greeting import CHECK, NONCE_BYTES, RUN, Hello, difference, hello_frame, read_hello
 from mpc.transport import frames
@@ -17,6 +17,7 @@ from mpc.transport.frames import HEADER_BYTES, Kind
 
 TICK_SECONDS: Final = 0.2
 FIRST_REPEAT, LAST_REPEAT = 0.5, 10.0  # seconds between greetings that nobody answers
+TELL_SECONDS: Final = 2.0  # for who comes a little later, after a mismatch
 HURRY_SECONDS: Final = 2.0  # of a check, once somebody goes on
 
 
@@ -100,14 +101,27 @@ class Meeting:
         }
 
     def tell(self, error: MPCError) -> None:
-        """Let everybody know why this process stops: those it has heard, and those it connects to."""
+        """Let everybody know why this process stops. Who differs is told also where it comes a little later."""
         public = isinstance(error, (ProgramMismatch, AuthenticationError)) and error.echo is None
         frame = self._stopped or abort_frame(error, self.me, 0, str(error) if public else "")
-        for peer in self.peers:
+        left = {peer for peer in self.peers if not self._told(peer, frame)}
+        until = time.monotonic() + (TELL_SECONDS if public and not self.transport.begun else 0)
+        while left and time.monotonic() < until:
             try:
-                self.transport.send(peer, frame)
-            except PartyLost:
-                continue  # gone already, or not heard yet
+                got = self.transport.recv_any(TICK_SECONDS, among=left)
+            except MPCError:
+                return
+            if got is not None and got[0] in left:
+                self._greet(got[0])
+                self._told(got[0], frame)
+                left.discard(got[0])
+
+    def _told(self, peer: int, frame: bytes) -> bool:
+        try:
+            self.transport.send(peer, frame)
+        except PartyLost:
+            return False  # gone already, or not here yet
+        return peer < self.me or peer in self.hellos or self.transport.begun
 
     def _done(self) -> bool:
         if self.purpose == CHECK:
@@ -209,12 +223,15 @@ class Meeting:
         if not late:
             late = [p for p in self.peers if self.ready.get(p) != self._said]
             names = ", ".join(self.transport.name(p) for p in late)
-            return self._lost(PartyLost, late[0], f"{names} did not agree on the session within {timeout:g} s")
+            return self._lost(self._missed(late), late[0], f"{names} did not agree on the session within {timeout:g} s")
         troubles = {p: self.transport.trouble(p) for p in late}
         texts = [f"{self.transport.name(p)} did not come{f': {t}' if (t := troubles[p]) else ''}" for p in late]
         refused = any(isinstance(t, AuthenticationError) for t in troubles.values())
-        kind = AuthenticationError if refused else PartyLost
+        kind = AuthenticationError if refused else self._missed(late)
         return self._lost(kind, late[0], f"after {timeout:g} s: {'; '.join(texts)} ({self.transport.name(self.me)} waited)")
+
+    def _missed(self, late: list[int]) -> type[MPCError]:
+        return DealerLost if late == [self.config.world_size] else PartyLost
 
     def _lost(self, kind: type[MPCError], peer: int, text: str) -> MPCError:
         error = kind(f"{text}{here()}")
