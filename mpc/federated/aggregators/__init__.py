@@ -1,0 +1,1 @@
+"""Ways of adding up clients' updates, one file each; the contract is `base.Aggregator`."""
