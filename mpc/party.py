@@ -309,6 +309,10 @@ class Party:
         """Wait for every party."""
         self.sync(Kind.BARRIER)
 
+    def seal(self, frame: Words, kind: Kind, op: int, shape: Shape) -> None:
+        """Write the header of a frame (made by `frames.new`, payload filled) that goes out with `send`."""
+        frames.seal(frame, frames.pack(kind, op, frame.nbytes - HEADER_BYTES, self._transcript.digest(), shape))
+
     def from_owner(
         self, owner: int, frame: Words | None, shape: Shape, op: int, kind: Kind, words: Callable[[Shape], int] = math.prod
     ) -> tuple[Shape, Words]:
@@ -317,7 +321,7 @@ class Party:
         self._count(1, 0, 0)
         if self.rank == owner:
             assert frame is not None
-            frames.seal(frame, frames.pack(kind, op, frame.nbytes - HEADER_BYTES, self._transcript.digest(), shape))
+            self.seal(frame, kind, op, shape)
             for peer in self.peers:
                 self.send(peer, frame)
             return shape, frame[HEADER_WORDS:]

@@ -16,7 +16,7 @@ LAYERS = (
     {"ring", "fixed_point", "prg", "windows", "masks", "report", "network"},  # report: rows and lines alone
     {"sharing"},
     {"transport"},
-    {"exchange", "greeting", "meeting", "handshake", "survey", "party", "preprocessing", "protocols", "functions"},
+    {"exchange", "byte_exchange", "greeting", "meeting", "handshake", "survey", "party", "preprocessing", "protocols", "functions"},
     {"tensor", "autograd", "ops"},
     {
         *("nn", "optim", "data", "interop", "saving", "estimator", "linear_model", "neural_network"),

@@ -43,6 +43,7 @@ class Kind(IntEnum):
     ECHO = 15  # answered with what it carries, to measure a link
     ECHOED = 16
     STORE = 17  # which dealing of the stores is used
+    BYTES = 18  # of any length, of one party for another or for all (`mpc.byte_exchange`)
     PING = 254
     ABORT = 255
 
