@@ -1,1 +1,29 @@
-"""Paillier encryption: vectors that can be added and scaled unseen, with a key that nobody holds alone."""
+"""Paillier encryption: vectors that can be added and scaled unseen, with a key that nobody holds alone.
+
+::
+
+    public, private = generate_keypair()
+    layout = Layout(bound=1.0, frac_bits=24, addends=10)
+    total = EncryptedVector.sum(public.encrypt(update, layout) for update in updates)
+    private.decrypt(total)
+"""
+from mpc.paillier.keys import PrivateKey, PublicKey, generate_keypair
+from mpc.paillier.noise import Noise
+from mpc.paillier.packing import DEFAULT, Layout, mask_bits_for
+from mpc.paillier.serial import from_bytes, public_key_from_bytes, public_key_to_bytes, to_bytes
+from mpc.paillier.vector import EncryptedVector
+
+__all__ = [
+    "DEFAULT",
+    "EncryptedVector",
+    "Layout",
+    "Noise",
+    "PrivateKey",
+    "PublicKey",
+    "from_bytes",
+    "generate_keypair",
+    "mask_bits_for",
+    "public_key_from_bytes",
+    "public_key_to_bytes",
+    "to_bytes",
+]
