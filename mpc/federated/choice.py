@@ -1,0 +1,50 @@
+"""Which aggregator a training uses: the one given, or one made by name for the clients that come."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from mpc.errors import ConfigError
+from mpc.federated.aggregators.base import Aggregator
+from mpc.federated.aggregators.plain import PlainAggregator
+from mpc.federated.clients import Client
+
+NAMES: Final = ("plain", "paillier", "shares")
+MIN_CLIENTS: Final = 2  # a sum over one client is that client's update
+
+
+class Choice:
+    """An aggregator, or the name of one with what it takes. Raises ConfigError."""
+
+    def __init__(self, wanted: Aggregator | str, min_clients: int | None, max_norm: float | None, bound: float) -> None:
+        if not isinstance(wanted, Aggregator) and wanted not in NAMES:
+            raise ConfigError(f"got aggregator={wanted!r}; want {', '.join(map(repr, NAMES))}, or an Aggregator")
+        if isinstance(wanted, Aggregator) and min_clients is not None:
+            raise ConfigError("got min_clients beside an Aggregator, which has its own; give it to one of them")
+        if min_clients is not None and min_clients < 1:
+            raise ConfigError(f"got min_clients={min_clients}; want at least 1")
+        if not 0 < bound < float("inf"):
+            raise ConfigError(f"got bound={bound!r}; want a number above 0")
+        self.made = wanted if isinstance(wanted, Aggregator) else None
+        self.name = None if isinstance(wanted, Aggregator) else wanted
+        self.min_clients = MIN_CLIENTS if min_clients is None else min_clients
+        self.max_norm, self.bound = max_norm, bound if max_norm is None else min(bound, max_norm)
+        self._room = (0, 0)  # contributors, weight
+
+    def settle(self, clients: Sequence[Client], contributors: int, weights: str) -> Aggregator:
+        """The aggregator for these clients; one made earlier stays as long as it has room for them."""
+        if self.name is None:
+            assert self.made is not None
+            return self.made
+        largest = max(client.samples for client in clients) if weights == "samples" else 1
+        if contributors < self.min_clients:
+            raise ConfigError(f"a round asks {contributors} clients and reveals nothing below min_clients={self.min_clients}; "
+                              "want more clients, a larger fraction, or a smaller min_clients")
+        if self.made is None or contributors > self._room[0] or largest > self._room[1]:
+            self._room = (contributors, largest)
+            self.made = self._make(contributors, largest)
+        return self.made
+
+    def _make(self, contributors: int, largest: int) -> Aggregator:
+        norm = float("inf") if self.max_norm is None else self.max_norm
+        return PlainAggregator(bound=self.bound, max_norm=norm * (1 + 1e-9), max_weight=largest, min_clients=self.min_clients)
