@@ -240,6 +240,8 @@ class ZmqTransport(Transport):
 
     def protect(self, secrets: Mapping[int, bytes], timeout: float) -> dict[int, PartyLost]:
         super().protect(secrets, timeout)
+        for peer in self._inbox:
+            self._forget_repetitions(peer)
         if self._bulk is None:
             return {}
         for peer, secret in secrets.items():
@@ -263,6 +265,13 @@ class ZmqTransport(Transport):
                 where = "" if peer not in self._lower else f" at {self._endpoints[peer][0][1]}"
                 failed[peer] = type(error)(f"{error}; its second port{where} (bulk data) was not reached: is it open?")
         return failed
+
+    def _forget_repetitions(self, peer: int) -> None:
+        """What that peer said again in the handshake, while others were waited for, is no news to the program."""
+        said = (Kind.HELLO, Kind.READY, Kind.PING)
+        kept = [data for data in self._inbox[peer] if len(data) <= KIND_AT or data[KIND_AT] not in said]
+        self._inbox[peer] = deque(kept)
+        self._queued[peer] = sum(map(len, kept))
 
     def _tidy(self) -> None:
         """Throw away the pings of peers that waited, where frames come through the second port."""
