@@ -7,6 +7,7 @@
     total = EncryptedVector.sum(public.encrypt(update, layout) for update in updates)
     private.decrypt(total)
 """
+from mpc.paillier.keyfile import load_private_key, write_private_key
 from mpc.paillier.keys import PrivateKey, PublicKey, generate_keypair
 from mpc.paillier.noise import Noise
 from mpc.paillier.packing import DEFAULT, Layout, mask_bits_for
@@ -22,8 +23,10 @@ __all__ = [
     "PublicKey",
     "from_bytes",
     "generate_keypair",
+    "load_private_key",
     "mask_bits_for",
     "public_key_from_bytes",
     "public_key_to_bytes",
     "to_bytes",
+    "write_private_key",
 ]

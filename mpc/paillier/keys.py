@@ -85,7 +85,7 @@ class PublicKey:
         n, n_squared, pool = self.n, self.n_squared, self.noise if noise is None else noise
         if pool.key != self:
             raise ConfigError("got noise of another key")
-        return [(1 + m * n) * r % n_squared for m, r in zip(plaintexts, pool.take(len(plaintexts)))]
+        return [(1 + m * n) * r % n_squared for m, r in zip(plaintexts, pool.take(len(plaintexts)), strict=True)]
 
 
 

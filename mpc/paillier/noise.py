@@ -145,7 +145,7 @@ class OwnerNoise(Noise):
 
     def _of_tables(self, exponents: Sequence[bytes]) -> list[mpz]:
         of_p, of_q = (table.powers(exponents) for table in self._tables)
-        return [self._joined(a, b) for a, b in zip(of_p, of_q)]
+        return [self._joined(a, b) for a, b in zip(of_p, of_q, strict=True)]
 
     def _joined(self, a: mpz, b: mpz) -> mpz:
         p, q = self._primes

@@ -42,6 +42,7 @@ class Layout:
     ``bound``: largest |x|, inclusive. ``frac_bits``: fraction bits of a value; error at most 2^-(frac_bits + 1).
     ``addends``: most vectors in one sum. ``weight_bound``: largest |weight| that all of them are multiplied by (for
     weights that differ: their mean magnitude). ``weight_frac_bits``: fraction bits of weights that are no integers.
+    ``packed=False``: one value in a plaintext, for exchange with phe.
 
     Raises ConfigError for settings that fit no slot.
     """
@@ -52,9 +53,11 @@ class Layout:
     weight_bound: float = 1
     mask_bits: int = 0
     weight_frac_bits: int = 0
+    packed: bool = True
 
     def __post_init__(self) -> None:
-        for name, least, most in (("frac_bits", 0, 62), ("addends", 1, 1 << 40), ("mask_bits", 0, 512), ("weight_frac_bits", 0, 62)):
+        whole = (("frac_bits", 0, 62), ("addends", 1, 1 << 40), ("mask_bits", 0, 512), ("weight_frac_bits", 0, 62))
+        for name, least, most in whole:
             got = getattr(self, name)
             if type(got) is not int or not least <= got <= most:
                 raise ConfigError(f"Layout: got {name} {got!r}; want a whole number from {least} to {most}")
@@ -92,7 +95,7 @@ class Layout:
 
     def slots(self, key_bits: int) -> int:
         """Values in one plaintext of a key. Raises ConfigError where not even one fits."""
-        count = (key_bits - 1) // self.slot_bits
+        count = (key_bits - 1) // self.slot_bits if self.packed else int(self.slot_bits < key_bits)
         if count < 1:
             raise ConfigError(f"a slot of {self.slot_bits} bits does not fit a plaintext of {key_bits} bits: take a larger key")
         return count
@@ -140,7 +143,8 @@ class Layout:
             rows = shifted.astype("<u8").view(np.uint8).reshape(-1, 8)[:, :width]
             centre = self._centre(key_bits)
         else:  # the sign is extended by hand: two's complement of 64 bits becomes one of slot_bits
-            rows = np.concatenate([rows, np.where(rows[:, 7:] & 0x80, 255, 0).astype(np.uint8).repeat(width - 8, axis=1)], axis=1)
+            sign = np.where(rows[:, 7:] & 0x80, np.uint8(255), np.uint8(0))
+            rows = np.concatenate([rows, sign.repeat(width - 8, axis=1)], axis=1)
             rows[:, (self.slot_bits - 1) // 8] ^= np.uint8(1 << ((self.slot_bits - 1) % 8))  # + 2^(k-1)
             centre = self._centre(key_bits)
         rest = -digits.size % self.slots(key_bits)

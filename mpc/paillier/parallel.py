@@ -24,7 +24,7 @@ def in_parallel(function: Callable[[Sequence[T]], list[R]], items: Sequence[T]) 
         return function(items) if items else []
     cuts = [len(items) * i // count for i in range(count + 1)]
     with ThreadPoolExecutor(count) as pool:
-        pieces = pool.map(_without_gil, [function] * count, (items[a:b] for a, b in zip(cuts, cuts[1:])))
+        pieces = pool.map(_without_gil, [function] * count, (items[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)))
         return [result for piece in pieces for result in piece]
 
 

@@ -21,8 +21,8 @@ from mpc.paillier.vector import EncryptedVector
 VERSION: Final = 1
 MAX_DIMENSIONS: Final = 8
 _KEY: Final = struct.Struct("<4sBBI")  # magic, version, has h, bits
-_HEAD: Final = struct.Struct("<4sB16s dHQdHH HQQ B")  # magic, version, fingerprint; layout; scale, addends, magnitude; dimensions
-_LAYOUT: Final = ("bound", "frac_bits", "addends", "weight_bound", "mask_bits", "weight_frac_bits")
+_HEAD: Final = struct.Struct("<4sB16s dHQdHH? HQQ B")  # magic, version, key; layout; scale, addends, magnitude; dimensions
+_LAYOUT: Final = ("bound", "frac_bits", "addends", "weight_bound", "mask_bits", "weight_frac_bits", "packed")
 
 
 def public_key_to_bytes(key: PublicKey) -> bytes:
@@ -37,8 +37,9 @@ def public_key_from_bytes(data: bytes, *, insecure_any_size: bool = False) -> Pu
     _check_start(data, b"mpPK", "a Paillier public key", _KEY.size)
     _, _, has_h, bits = _KEY.unpack_from(data)
     width = -(-bits // 8)
-    if has_h > 1 or len(data) != _KEY.size + (1 + has_h) * width:
-        raise IntegrityError(f"a Paillier public key of {bits} bits: got {len(data)} bytes; want {_KEY.size + (1 + has_h) * width}")
+    length = _KEY.size + (1 + has_h) * width
+    if has_h > 1 or len(data) != length:
+        raise IntegrityError(f"a Paillier public key of {bits} bits: got {len(data)} bytes; want {length}")
     n = mpz.from_bytes(data[_KEY.size : _KEY.size + width], "big")
     if n.bit_length() != bits:
         raise IntegrityError(f"got a Paillier modulus of {n.bit_length()} bits; want {bits} as announced")
@@ -56,7 +57,8 @@ def to_bytes(vector: EncryptedVector) -> bytes:
         vector.scale, vector.addends, vector.magnitude, len(vector.shape),
     )
     width = ciphertext_bytes(key)
-    return b"".join([head, struct.pack(f"<{len(vector.shape)}Q", *vector.shape), *(c.to_bytes(width, "big") for c in vector.ciphertexts)])
+    shape = struct.pack(f"<{len(vector.shape)}Q", *vector.shape)
+    return b"".join([head, shape, *(c.to_bytes(width, "big") for c in vector.ciphertexts)])
 
 
 def from_bytes(
@@ -71,11 +73,11 @@ def from_bytes(
     """
     _check_start(data, b"mpEV", "an encrypted vector", _HEAD.size)
     _, _, fingerprint, *fields = _HEAD.unpack_from(data)
-    settings, (scale, addends, magnitude, dimensions) = fields[:6], fields[6:]
+    settings, (scale, addends, magnitude, dimensions) = fields[: len(_LAYOUT)], fields[len(_LAYOUT) :]
     if fingerprint != public_key.fingerprint:
-        raise AuthenticationError(f"got a vector under key {fingerprint.hex()[:8]}; want {public_key!r}: the sender has another key")
+        raise AuthenticationError(f"got a vector under key {fingerprint.hex()[:8]}; want {public_key!r}: a foreign key")
     want = [getattr(layout, name) for name in _LAYOUT]
-    for name, got, wanted in zip(_LAYOUT, settings, want):
+    for name, got, wanted in zip(_LAYOUT, settings, want, strict=True):
         if got != wanted:
             raise ConfigError(f"got a vector of another slot layout: its {name} is {got!r}; want {wanted!r}")
     start = _HEAD.size + 8 * dimensions

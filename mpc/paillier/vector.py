@@ -46,7 +46,7 @@ class EncryptedVector:
             raise ShapeError(f"got {len(self.ciphertexts)} ciphertexts for shape {self.shape}; want {want} in this layout")
         if not 1 <= addends <= layout.addends:
             raise FixedPointRangeError(
-                f"got a sum of {addends} addends; this layout has room for {layout.addends}: agree on a layout with more addends"
+                f"got a sum of {addends} addends; this layout has room for {layout.addends}: agree on one with more"
             )
         if not 0 <= self.magnitude <= layout.capacity:
             raise FixedPointRangeError(
@@ -86,7 +86,7 @@ class EncryptedVector:
         digits = self.layout.encode(np.broadcast_to(array, self.shape), self.scale)
         n, n_squared = self.public_key.n, self.public_key.n_squared
         plain = self.layout.pack(digits, self.public_key.bits)
-        return account._like([c * (1 + m * n) % n_squared for c, m in zip(self.ciphertexts, plain)])
+        return account._like([c * (1 + m * n) % n_squared for c, m in zip(self.ciphertexts, plain, strict=True)])
 
     __radd__ = __add__
 
@@ -136,24 +136,25 @@ class EncryptedVector:
         first = each[0]
         for vector in each[1:]:
             if vector.public_key != first.public_key:
-                raise ConfigError(f"vectors of two keys do not add: got {vector!r}; want key {first.public_key.fingerprint.hex()[:8]}")
+                raise ConfigError(f"vectors of two keys do not add: got {vector.public_key!r}; want {first.public_key!r}")
             if vector.layout != first.layout:
                 raise ConfigError(f"vectors of two layouts do not add: got {vector.layout}; want {first.layout}")
             if vector.shape != first.shape:
                 raise ShapeError(f"got shape {vector.shape}; want {first.shape} as the others")
             if vector.scale != first.scale:
                 raise FixedPointRangeError(
-                    f"got values of {vector.scale} fraction bits; want {first.scale} as the others: multiply all by real weights, or none"
+                    f"got values of {vector.scale} fraction bits; want {first.scale} as the others: "
+                    "multiply all by real weights, or none"
                 )
         account = first._like(
             first.ciphertexts, addends=sum(v.addends for v in each), magnitude=sum(v.magnitude for v in each)
         )
         modulus, total = first.public_key.n_squared, list(first.ciphertexts)
         for vector in each[1:]:
-            total = [a * b % modulus for a, b in zip(total, vector.ciphertexts)]
+            total = [a * b % modulus for a, b in zip(total, vector.ciphertexts, strict=True)]
         return account._like(total)
 
     def rerandomise(self) -> EncryptedVector:
         """The same values under fresh noise: unlinkable to what they were computed from."""
         modulus, noise = self.public_key.n_squared, self.public_key.noise.take(len(self.ciphertexts))
-        return self._like([c * r % modulus for c, r in zip(self.ciphertexts, noise)])
+        return self._like([c * r % modulus for c, r in zip(self.ciphertexts, noise, strict=True)])
