@@ -5,6 +5,7 @@ ZeroMQ's routing ids say which connection a message came over. What they mean is
 """
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -22,9 +23,9 @@ _REFUSED: Final = "refused this process's key: its run.toml has another one"
 _FAILED: Final = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: _REFUSED,
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "does not speak as run.toml says; has only one of the two insecure_plaintext?",
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "broke off the CURVE handshake: it has another key than run.toml says",
 }
-_EVENTS: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_SUCCEEDED | sum(_FAILED)
+_BROKEN_OFF: Final = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+_EVENTS: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_SUCCEEDED | _BROKEN_OFF | sum(_FAILED)
 
 Admit = Callable[[bytes, "bytes | zmq.Frame"], int]
 
@@ -75,6 +76,7 @@ class Links:
         self._router: zmq.Socket[bytes] | None = None
         self._sockets: dict[int, zmq.Socket[bytes]] = {}
         self._monitors: dict[int, zmq.Socket[bytes]] = {}
+        self._broken_off: Counter[int] = Counter()  # handshakes in a row
         self.poller = zmq.Poller()
 
     def bind(self, address: str) -> None:
@@ -195,11 +197,22 @@ class Links:
             gone = gone or kind == zmq.EVENT_DISCONNECTED
             if kind in _FAILED:
                 self.trouble[peer] = AuthenticationError(f"whoever is at {address.decode()} {_FAILED[zmq.Event(kind)]}")
+            elif kind == _BROKEN_OFF:
+                self._broken_off[peer] += 1
+                self.trouble[peer] = self._broken(peer, address.decode())
             elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self.trouble.pop(peer, None)
+                self._broken_off.pop(peer, None)
             elif kind == zmq.EVENT_CONNECT_RETRIED:
                 self.trouble.setdefault(peer, PartyLost(f"nobody answers at {address.decode()}"))
         return gone
+
+    def _broken(self, peer: int, address: str) -> MPCError:
+        """Why a handshake broke off: a process that dies does that once, one with another key at every attempt."""
+        what = f"whoever is at {address} broke off the handshake"
+        if self._curve is None or self._broken_off[peer] < 2:
+            return PartyLost(what)
+        return AuthenticationError(f"{what}: it has another key than run.toml says")
 
     def refused(self, peer: int) -> bool:
         """Whether a lower rank does not accept this process's key."""

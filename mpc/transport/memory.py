@@ -49,13 +49,20 @@ class MemoryTransport(Transport):
     def recv(self, peer: int, timeout: float, size_hint: int = 0) -> Frame:
         while True:
             try:
-                data = self._in[peer].get(timeout=timeout)
+                data = self._news(peer, timeout)
             except queue.Empty:
                 lost = DealerLost if peer == self.world_size else PartyLost
                 raise lost(f"{self.name(peer)} sent nothing for {timeout:g} s") from None
-            if self.is_news(peer, data):
-                self.meter.received(peer, len(data))
+            if data is not None:
                 return data
+
+    def _news(self, peer: int, timeout: float) -> Frame | None:
+        """The next frame, or None where it was a sign of life. Raises queue.Empty."""
+        data: Frame = self._in[peer].get(timeout > 0, timeout)
+        if not self.is_news(peer, data):
+            return None
+        self.meter.received(peer, len(data))
+        return data
 
     def recv_any(
         self, timeout: float, likely: int | None = None, among: Container[int] | None = None
@@ -64,7 +71,9 @@ class MemoryTransport(Transport):
         while True:
             for peer, inbox in self._in.items():
                 if not inbox.empty() and (among is None or peer in among):
-                    return peer, self.recv(peer, timeout)
+                    data = self._news(peer, 0)
+                    if data is not None:
+                        return peer, data
             if time.monotonic() >= deadline:
                 return None
             time.sleep(0.0001)

@@ -1,8 +1,10 @@
 """Every test here runs in a temporary directory of its own and must leave no process and no file in it."""
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -37,6 +39,9 @@ def nothing_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytes
     while (processes_with("TMPDIR", directory) or os.listdir(directory)) and time.monotonic() < until:
         time.sleep(0.05)
     left, files = processes_with("TMPDIR", directory), os.listdir(directory)
+    for process in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)  # so that one test's failure does not slow the next
     shutil.rmtree(directory)
     assert not left, f"processes left behind: {left}"
     assert not files, f"files left behind: {files}"
