@@ -6,8 +6,11 @@ from typing import Final
 
 from mpc.errors import ConfigError
 from mpc.federated.aggregators.base import Aggregator
+from mpc.federated.aggregators.key_holders import KeyOwner
+from mpc.federated.aggregators.paillier import PaillierAggregator
 from mpc.federated.aggregators.plain import PlainAggregator
 from mpc.federated.clients import Client
+from mpc.paillier.keys import generate_keypair
 
 NAMES: Final = ("plain", "paillier", "shares")
 MIN_CLIENTS: Final = 2  # a sum over one client is that client's update
@@ -46,5 +49,12 @@ class Choice:
         return self.made
 
     def _make(self, contributors: int, largest: int) -> Aggregator:
-        norm = float("inf") if self.max_norm is None else self.max_norm
-        return PlainAggregator(bound=self.bound, max_norm=norm * (1 + 1e-9), max_weight=largest, min_clients=self.min_clients)
+        """By name. For "paillier" a fresh key of 2048 bits, whose owner is in this process as everybody is in the local run."""
+        if self.name == "paillier":
+            public, private = generate_keypair()
+            return PaillierAggregator(
+                public, KeyOwner(private, self.min_clients), bound=self.bound, max_clients=contributors, max_weight=largest,
+                min_clients=self.min_clients,
+            )  # fmt: skip
+        norm = float("inf") if self.max_norm is None else self.max_norm * (1 + 1e-9)  # clients scale down to it, in floats
+        return PlainAggregator(bound=self.bound, max_norm=norm, max_weight=largest, min_clients=self.min_clients)

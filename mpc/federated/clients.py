@@ -34,7 +34,7 @@ class Training:
     def __post_init__(self) -> None:
         """Raises ConfigError for settings that cannot work."""
         if self.epochs < 1 or (self.batch_size is not None and self.batch_size < 1):
-            raise ConfigError(f"got epochs={self.epochs}, batch_size={self.batch_size}; want at least 1 of each (or None: all records)")
+            raise ConfigError(f"got epochs={self.epochs}, batch_size={self.batch_size}; want at least 1 (batch_size None: all)")
         if not 0 < self.lr < np.inf or not 0 <= self.momentum < 1:
             raise ConfigError(f"got lr={self.lr}, momentum={self.momentum}; want lr > 0 and 0 <= momentum < 1")
         if self.max_norm is not None and not 0 < self.max_norm < np.inf:
@@ -54,7 +54,7 @@ class Client:
     def __init__(self, x: Any, y: Any, name: str = "") -> None:
         self.x, self.y, self.name = _rows(x), _rows(y), name
         if len(self.x) != len(self.y) or len(self.x) == 0:
-            raise ConfigError(f"client {name!r}: got {len(self.x)} records with {len(self.y)} targets; want as many, and at least 1")
+            raise ConfigError(f"client {name!r}: got {len(self.x)} records, {len(self.y)} targets; want as many, at least 1")
 
     @property
     def samples(self) -> int:
@@ -96,8 +96,9 @@ class Client:
     def _finite(module: Module, update: Floats) -> Floats:
         bad = np.flatnonzero(~np.isfinite(update))
         if bad.size:
-            raise FixedPointRangeError(f"{bad.size} of {update.size} weights are NaN or infinite after local training, first in "
-                                       f"{name_at(module, int(bad[0]))}; want a smaller lr, or cleaner records")
+            where = name_at(module, int(bad[0]))
+            raise FixedPointRangeError(f"{bad.size} of {update.size} weights are NaN or infinite after local training, first "
+                                       f"in {where}; want a smaller lr, or cleaner records")
         return update
 
     def __repr__(self) -> str:

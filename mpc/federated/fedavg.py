@@ -11,12 +11,13 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from copy import deepcopy
+from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
 import numpy as np
 
-from mpc.errors import ConfigError
+from mpc.errors import ConfigError, IntegrityError
 from mpc.federated import choice, secret, server_optimizers, weights
 from mpc.federated.aggregators.base import Aggregator, Combined, TooFewContributors
 from mpc.federated.clients import Client, Loss, Training, listed
@@ -38,12 +39,12 @@ class FedAvg:
     a `ServerOptimizer`. ``fraction`` of the clients takes part in each round, drawn anew. With fewer than ``min_clients``
     valid contributions (2 unless given) nothing is revealed and the round is void.
 
-    Local training: ``epochs``, ``batch_size`` (None: all records), ``lr``, ``momentum`` of SGD, or ``optimizer``, a function of the
-    parameters; ``loss`` a name of torch.nn.functional or a function of (output, target). ``one_step``: FedSGD, one
+    Local training: ``epochs``, ``batch_size`` (None: all records), ``lr``, ``momentum`` of SGD, or ``optimizer``, a function
+    of the parameters; ``loss`` a name of torch.nn.functional or a function of (output, target). ``one_step``: FedSGD, one
     gradient step over each client's whole data. ``max_norm``: clients scale longer updates down to this L2 norm, and
-    aggregators that can (shares, plain) refuse longer ones. ``bound``: the largest |value| of an update; a client whose update
-    has a larger one is refused. ``seed``: initial weights, choice of clients, shuffles and dropout, for experiments; keys, masks and
-    shares never come from it.
+    aggregators that can (shares, plain) refuse longer ones. ``bound``: the largest |value| of an update; a client whose
+    update has a larger one is refused. ``seed``: initial weights, choice of clients, shuffles and dropout, for
+    experiments; keys, masks and shares never come from it.
 
     Raises ConfigError for settings that cannot work, and where torch is missing.
     """
@@ -72,17 +73,19 @@ class FedAvg:
         return self.choice.made
 
     def fit(
-        self, clients: Any, rounds: int = 20, *, keep_secret: bool = False, evaluate: Evaluate = None, progress: bool | None = None
-    ) -> Any:
+        self, clients: Any, rounds: int = 20, *, keep_secret: bool = False, evaluate: Evaluate = None,
+        progress: bool | None = None,
+    ) -> Any:  # fmt: skip
         """Train for ``rounds`` more rounds; the global model (`self.model`, a torch module).
 
         ``clients``: `Client` objects or pairs (x, y). One that raises, makes NaN or sends what the aggregator refuses is left
         out of the round with its reason in ``history``; it is asked again in later rounds. ``evaluate``: a pair (x, y) or a
-        function of the model that gives numbers by name. ``progress``: a line per round; None: where standard output is a terminal.
+        function of the model that gives numbers by name. ``progress``: a line per round; None: where standard output is a
+        terminal.
 
         ``keep_secret``: inside `mpc.session()`, at every party: the result is a module of the engine with secret weights, as
-        `mpc.nn.from_torch` gives; see `mpc.federated.secret`. Raises TooFewContributors when no client could contribute, or after
-        three void rounds in a row; what was trained so far is in ``model`` and ``history``.
+        `mpc.nn.from_torch` gives; see `mpc.federated.secret`. Raises TooFewContributors when no client could contribute, or
+        after three void rounds in a row (then also IntegrityError); what was trained so far is in ``model`` and ``history``.
         """
         if rounds < 1:
             raise ConfigError(f"got rounds={rounds}; want at least 1")
@@ -92,10 +95,11 @@ class FedAvg:
         here = listed(clients)
         aggregator = self.choice.settle(here, self._number(len(here)), self.weights)
         first = len(self.history)
-        for k in range(rounds):
+        length = weights.flatten(self.model).size
+        for _ in range(rounds):
             entry, messages = self.collect(here, aggregator)
-            length = weights.flatten(self.model).size
-            combined = self.combined(entry, messages, lambda: aggregator.combine(messages, round=entry.number, length=length))
+            combine = partial(aggregator.combine, messages, round=entry.number, length=length)
+            combined = self.combined(entry, len(messages), combine)
             if combined is not None:
                 self.step(np.asarray(combined.mean))
             self.finish(entry, score, first + rounds if _shown(progress) else 0)
@@ -128,18 +132,20 @@ class FedAvg:
         entry.bytes_up = sum(map(len, messages))
         return entry, messages
 
-    def combined(self, entry: Round, messages: Sequence[bytes], combine: Callable[[], Combined]) -> Combined | None:
-        """The aggregator's result, noted in ``entry``; None when the round is void. Raises TooFewContributors when it is time to give up."""
+    def combined(self, entry: Round, messages: int, combine: Callable[[], Combined]) -> Combined | None:
+        """The aggregator's result, noted in ``entry``; None when the round is void: too few contributions, or a sum that
+        cannot be one of valid contributions. Raises what made it void when it is time to give up."""
         sent, started = entry.accepted, perf_counter()
         try:
             found = combine()
-        except TooFewContributors as error:
+        except (TooFewContributors, IntegrityError) as error:
             entry.void, entry.accepted = str(error), []
             self.history.append(entry)
             failed = "; ".join(f"{name}: {reason}" for name, reason in list(entry.refused.items())[:3])
             if failed:
                 error.add_note(f"clients that sent nothing in round {entry.number}: {failed}")
-            if not sent or all(past.void for past in self.history[-VOID_IN_A_ROW:]) and len(self.history) >= VOID_IN_A_ROW:
+            latest = self.history[-VOID_IN_A_ROW:]
+            if not messages or (len(latest) == VOID_IN_A_ROW and all(past.void for past in latest)):
                 raise
             warnings.warn(f"round {entry.number} is void, the model stays: {error}", stacklevel=3)
             return None

@@ -2,8 +2,8 @@
 
 The mean update plays the gradient's part with its sign turned: delta = mean of (local weights - global weights).
 An optimiser sees the mean alone, never an update, and of the mean the parameters' part: buffers (running means and
-variances) are averaged plainly, since a step with momentum could make a variance negative. Its state is as public as the models of all rounds are: it is computed
-from them.
+variances) are averaged plainly, since a step with momentum could make a variance negative. Its state is as public as the
+models of all rounds are: it is computed from them.
 """
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class ServerOptimizer(ABC):
 
     def ahead(self, weights: Floats) -> Floats:
         """The next weights without ``lr * delta``; state stays. Raises ConfigError where the step is not linear."""
-        raise ConfigError(f"{type(self).__name__} divides by the root of squared updates, most of which fixed-point numbers of 16 "
-                          "fraction bits round to 0; with keep_secret=True want Averaging or FedAvgM")
+        raise ConfigError(f"{type(self).__name__} divides by the root of squared updates, most of which fixed-point numbers of "
+                          "16 fraction bits round to 0; with keep_secret=True want Averaging or FedAvgM")
 
     def reset(self) -> None:
         """Forget the state."""

@@ -59,8 +59,8 @@ def dirichlet(labels: Any, clients: int, *, alpha: float = 0.5, at_least: int = 
         out = [np.sort(np.concatenate(mine)) for mine in parts]
         if min(map(len, out)) >= at_least:
             return out
-    raise ConfigError(f"{TRIES} draws of Dirichlet({alpha}) gave no split with {at_least} records for each of {clients} clients; "
-                      "want a larger alpha, fewer clients or a smaller at_least")
+    raise ConfigError(f"{TRIES} draws of Dirichlet({alpha}) gave no split with {at_least} records for each of {clients} "
+                      "clients; want a larger alpha, fewer clients or a smaller at_least")
 
 
 def _labels(labels: Any) -> npt.NDArray[Any]:

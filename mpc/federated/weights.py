@@ -112,7 +112,7 @@ def made(model: Module | Callable[[], Module], seed: int | None) -> Module:
             package.manual_seed(seed)
         module = model()
     if not isinstance(module, package.nn.Module):
-        raise ConfigError(f"{getattr(model, '__name__', 'the function')}() made a {type(module).__name__}; want a torch.nn.Module")
+        raise ConfigError(f"{getattr(model, '__name__', 'model')}() gave a {type(module).__name__}; want a torch.nn.Module")
     return module
 
 
