@@ -3,10 +3,13 @@ from __future__ import annotations
 
 import os
 import signal
+import zlib
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+SLOW_PART = 6  # one in so many runs by itself
 
 settings.register_profile("mpc", deadline=None)
 settings.load_profile("mpc")
@@ -15,6 +18,25 @@ settings.load_profile("mpc")
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", choices=("none", "part", "all"), default="part", help="which tests marked slow run (part: 1 in 6)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A part of the slow tests is the same everywhere, whatever else is chosen; tests named on the command line all run."""
+    wanted = config.getoption("--slow")
+    if wanted == "all" or any("::" in str(arg) for arg in config.args):
+        return
+    left_out = [
+        item
+        for item in items
+        if item.get_closest_marker("slow") and (wanted == "none" or zlib.crc32(item.nodeid.encode()) % SLOW_PART)
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture(scope="session")

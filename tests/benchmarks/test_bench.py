@@ -33,7 +33,8 @@ def test_a_quick_run_has_a_row_for_every_name_but_those_on_request(result: dict[
 
 
 def test_workloads_count_rounds_bytes_and_both_phases(result: dict[str, Any]) -> None:
-    rows = {row["name"]: row for row in result["rows"] if row["group"] not in ("kernels", "links") and row["name"] != "start"}
+    aside = ("kernels", "links", "stored", "paillier")
+    rows = {row["name"]: row for row in result["rows"] if row["group"] not in aside and row["name"] != "start"}
     for name, row in rows.items():
         assert 0 < row["online"] < 30 and row["offline"] > 0 and row["rounds"] > 0, name
         assert len(row["extra"]["cpu_seconds"]) == 2 and min(row["extra"]["cpu_seconds"]) > 0, name
@@ -45,6 +46,8 @@ def test_workloads_count_rounds_bytes_and_both_phases(result: dict[str, Any]) ->
     assert rows["round"]["rounds"] == 100 and rows["round"]["offline_bytes"] == 0
     assert rows["sequence"]["rounds"] == 6 and rows["sequence"]["extra"]["error"] < 1e-3
     assert rows["softmax"]["rounds"] == 15
+    for row in (row for row in result["rows"] if row["group"] == "stored"):
+        assert row["rounds"] > 0 and row["offline_bytes"] > 0 and min(row["extra"]["store_bytes"]) > 0, row["name"]
     assert rows["logistic"]["extra"]["test_right"] >= rows["logistic"]["extra"]["plaintext_right"] - 1
 
 
