@@ -1,8 +1,8 @@
 """Safe primes p = 2 p' + 1 with p' prime, searched by several processes.
 
 Each process draws a random start from the operating system, sieves a window behind it by small primes, and tests what is
-left; windows without a find are left for a fresh start, so that large gaps between primes are not favoured much. About
-one in 100,000 odd numbers of 1024 bits is a safe prime: minutes of one core, most of it modular powers.
+left; windows without a find are left for a fresh start, so that large gaps between primes are not favoured much. Of
+1024 bits, about one in 1,000 candidates that the sieve leaves is a safe prime; most of the time goes into modular powers.
 """
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def product(bases: Sequence[mpz], exponents: Sequence[bytes], modulus: mpz) -> m
     total = mpz(1)
     for place in reversed(range(COEFFICIENT_BYTES)):
         buckets: dict[int, mpz] = {}
-        for base, exponent in zip(bases, exponents):
+        for base, exponent in zip(bases, exponents, strict=True):
             digit = exponent[place]
             if digit:
                 buckets[digit] = buckets[digit] * base % modulus if digit in buckets else base

@@ -10,17 +10,15 @@ over any ``threshold`` parties i, so M is (that - 1) / n divided by 4 D^2 modulo
 Eurocrypt 2000; Fouque, Poupard, Stern, "Sharing decryption in the context of voting or lotteries", FC 2000; Damgård, Jurik,
 "A generalisation, a simplification and some applications of Paillier's probabilistic public-key system", PKC 2001.
 
-Who learns what: the process that deals knows p, q and all shares. It is trusted to forget them: run `deal` in a process of
-its own that writes the files and ends; Python cannot wipe memory, so the machine's memory and swap are trusted too.
-``threshold`` parties together can decrypt *every* ciphertext of the key, single contributions too. A partial decryption
-tells nothing but the plaintext, to whoever has ``threshold`` of them. Constant-time: powers of s_i by
-`gmpy2.powmod_sec`. Not constant-time: dealing, GMP's products.
+Who learns what: the dealing process knows everything once (`mpc.paillier.dealing`). ``threshold`` parties together can
+decrypt *every* ciphertext of the key, single contributions too. A partial decryption tells nothing but the plaintext, to
+whoever has ``threshold`` of them. Constant-time: powers of s_i by `gmpy2.powmod_sec`. Not constant-time: GMP's products.
 """
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -30,9 +28,8 @@ from gmpy2 import mpz
 
 from mpc.errors import AuthenticationError, ConfigError, IntegrityError
 from mpc.fixed_point import Floats
-from mpc.paillier import primes, proofs
+from mpc.paillier import proofs
 from mpc.paillier.keys import PublicKey
-from mpc.paillier.noise import random_below
 from mpc.paillier.parallel import in_parallel
 from mpc.paillier.proofs import Proof
 from mpc.paillier.vector import EncryptedVector
@@ -56,11 +53,9 @@ class ThresholdKey:
     def __init__(
         self, public_key: PublicKey, parties: int, threshold: int, v: int, verification: Sequence[int]
     ) -> None:
-        if not (1 <= threshold <= parties <= MAX_PARTIES and parties > 1 and len(verification) == parties):
-            raise ConfigError(
-                f"got threshold {threshold} of {parties} parties; want 2 to {MAX_PARTIES} parties, a threshold of 1 to all of "
-                "them, and one verification key each"
-            )
+        check_parties(parties, threshold)
+        if len(verification) != parties:
+            raise ConfigError(f"got {len(verification)} verification keys; want {parties}, one of each party")
         modulus = public_key.n_squared
         self.public_key, self.parties, self.threshold = public_key, parties, threshold
         self.v, self.verification = mpz(v), tuple(map(mpz, verification))
@@ -118,20 +113,20 @@ class ThresholdKey:
         bad = self.forged(vector, partials, context)
         if bad:
             raise self.refusal(bad)
-        plain = self.open(vector.ciphertexts, {p.rank: p.values for p in partials})
+        plain = self.open({p.rank: p.values for p in partials})
         digits = vector.layout.unpack(plain, vector.size, self.public_key.n, vector.magnitude)
         return np.ldexp(digits.astype(np.float64), -vector.scale).reshape(vector.shape)
 
     def refusal(self, ranks: Sequence[int]) -> IntegrityError:
         """What to raise for forged partial decryptions."""
         error = IntegrityError(
-            f"the partial decryption of party {', '.join(map(str, ranks))} is forged, of other ciphertexts, of another context, "
-            f"or made with another key share; want {self.threshold} that are right: combine others' without it"
+            f"the partial decryption of party {', '.join(map(str, ranks))} is forged, of other ciphertexts, of another context "
+            f"or of another key share; want {self.threshold} that are right: combine others without it"
         )
         error.peer = ranks[0]
         return error
 
-    def open(self, ciphertexts: Sequence[mpz], values: dict[int, Sequence[mpz]]) -> list[mpz]:
+    def open(self, values: Mapping[int, Sequence[mpz]]) -> list[mpz]:
         """The plaintexts modulo n from checked partial decryptions by rank; the lowest ``threshold`` ranks are used."""
         ranks = sorted(values)[: self.threshold]
         self._enough(ranks)
@@ -143,14 +138,14 @@ class ThresholdKey:
             out = []
             for row in rows:
                 total = mpz(1)
-                for value, power in zip(row, powers):
+                for value, power in zip(row, powers, strict=True):
                     total = total * gmpy2.powmod(value, power, modulus) % modulus
                 if total % n != 1:
                     raise IntegrityError("partial decryptions do not fit together; want those of one dealing, and checked")
                 out.append((total - 1) // n * divisor % n)
             return out
 
-        return in_parallel(combined, list(zip(*(values[rank] for rank in ranks))))
+        return in_parallel(combined, list(zip(*(values[rank] for rank in ranks), strict=True)))
 
     def check_vector(self, vector: EncryptedVector) -> None:
         """Raises AuthenticationError unless it is encrypted under this key."""
@@ -237,40 +232,11 @@ class KeyShare:
         return PartialDecryption(self.rank, tuple(values), proof)
 
 
-def deal(
-    bits: int = 2048, parties: int = 3, threshold: int = 2, progress: primes.Progress | None = None,
-    *, insecure_primes: tuple[int, int] | None = None,
-) -> list[KeyShare]:
-    """A fresh key's shares by rank; ``shares[0].key`` is the public side. For a process that forgets: see above.
-
-    Takes minutes (``progress``: called with the number of candidates tested). ``insecure_primes``: these safe primes, of any
-    size, instead of fresh ones: tests. Raises ConfigError.
-    """
-    if insecure_primes is None:
-        if bits not in (2048, 3072):
-            raise ConfigError(f"got {bits} bits; want 2048 or 3072")
-        p, q = primes.safe_primes(bits // 2, 2, progress)
-    else:
-        p, q = map(mpz, insecure_primes)
-        if p == q or p.bit_length() != q.bit_length() or not (primes.is_safe(p) and primes.is_safe(q)):
-            raise ConfigError("a shared key needs two different safe primes of one length")
-    if not (isinstance(parties, int) and 2 <= parties <= MAX_PARTIES and isinstance(threshold, int) and 1 <= threshold <= parties):
-        raise ConfigError(f"got threshold {threshold} of {parties} parties; want 2 to {MAX_PARTIES} parties and 1 to all of them")
-    n, m = p * q, (p >> 1) * (q >> 1)
-    y, root = _unit(n), _unit(n * n)
-    public = PublicKey(n, -y * y % n, insecure_any_size=insecure_primes is not None)
-    coefficients = [m * gmpy2.invert(m, n), *(random_below(n * m) for _ in range(threshold - 1))]
-    secrets = [sum(a * mpz(i) ** k for k, a in enumerate(coefficients)) % (n * m) for i in range(1, parties + 1)]
-    v, factorial = root * root % (n * n), math.factorial(parties)
-    key = ThresholdKey(public, parties, threshold, v, [gmpy2.powmod_sec(v, factorial * s, n * n) for s in secrets])
-    return [KeyShare(key, rank, secret) for rank, secret in enumerate(secrets)]
-
-
-def _unit(limit: mpz) -> mpz:
-    while True:
-        got = random_below(limit)
-        if gmpy2.gcd(got, limit) == 1:
-            return got
+def check_parties(parties: int, threshold: int) -> None:
+    """Raises ConfigError unless ``threshold`` of ``parties`` can hold a key."""
+    whole = type(parties) is int and type(threshold) is int
+    if not whole or not (2 <= parties <= MAX_PARTIES and 1 <= threshold <= parties):
+        raise ConfigError(f"got threshold {threshold} of {parties} parties; want 2 to {MAX_PARTIES} parties and 1 to all")
 
 
 def _hash(label: bytes, *numbers: Any) -> bytes:

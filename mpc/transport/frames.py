@@ -43,7 +43,9 @@ class Kind(IntEnum):
     ECHO = 15  # answered with what it carries, to measure a link
     ECHOED = 16
     STORE = 17  # which dealing of the stores is used
+    CIPHERTEXTS = 18  # of Paillier: encrypted masks, partial decryptions
     BYTES = 18  # of any length, of one party for another or for all (`mpc.byte_exchange`)
+    REPORTS = 19  # what a party says of clients' contributions
     PING = 254
     ABORT = 255
 
