@@ -67,7 +67,7 @@ def head_of(header: Header) -> bytes:
     head = msgspec.msgpack.encode(header)
     if len(head) > MAX_HEADER:
         raise IntegrityError(f"got a header of {len(head)} bytes; want at most {MAX_HEADER}")
-    _decoded(head)
+    header_of(head)
     return head
 
 
@@ -88,7 +88,7 @@ def unpack(message: bytes | bytearray | memoryview) -> Message:
         raise IntegrityError(f"got a header of {size} bytes in a message of {len(view)}; want at most {MAX_HEADER}")
     at = _PREFIX.size + size
     head = bytes(view[_PREFIX.size : at])
-    header = _decoded(head)
+    header = header_of(head)
     if len(view) - at != sum(header.parts):
         raise IntegrityError(f"got {len(view) - at} bytes behind the header; want {sum(header.parts)}: the message was cut "
                              "short, or something was added")
@@ -99,7 +99,8 @@ def unpack(message: bytes | bytearray | memoryview) -> Message:
     return Message(header, head, parts)
 
 
-def _decoded(head: bytes) -> Header:
+def header_of(head: bytes) -> Header:
+    """The header of its bytes. Raises IntegrityError for what is none."""
     try:
         header = msgspec.msgpack.decode(head, type=Header)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

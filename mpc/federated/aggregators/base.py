@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Union
 
@@ -99,15 +99,16 @@ class Aggregator(ABC):
         """16 bytes that differ where settings do."""
         return hashlib.blake2b(msgspec.msgpack.encode(self.settings()), digest_size=16, person=b"mpc-agg-v1").digest()
 
-    def admit(
-        self, messages: Sequence[bytes], round: int, length: int, check: Callable[[Message], str] | None = None
+    def readable(
+        self, messages: Sequence[bytes], round: int, length: int, check: Callable[[Message], str]
     ) -> tuple[list[tuple[int, Message]], dict[int, str]]:
         """The messages that are for this round, with their places, and why the others are not.
 
-        ``check``: the reason against a message whose header fits, or "". Of several of one client, or under one report
-        identifier, the first that passes stays, so that a damaged copy takes nobody's place."""
-        want = self.header(round, "-", length, ())
-        admitted: list[tuple[int, Message]] = []
+        ``check``: the reason against a message whose header fits, or ""."""
+        if not isinstance(length, (int, np.integer)) or not 1 <= length <= wire.MAX_LENGTH:
+            raise ConfigError(f"got length {length!r}; want the number of values in an update")
+        want = self.header(round, "-", int(length), ())
+        fine: list[tuple[int, Message]] = []
         refused: dict[int, str] = {}
         for place, raw in enumerate(messages):
             try:
@@ -115,20 +116,24 @@ class Aggregator(ABC):
             except (IntegrityError, TypeError, ValueError) as error:
                 refused[place] = f"it is no message: {error}"
                 continue
-            reason = wire.objection(message.header, want) or ("" if check is None else check(message))
+            reason = wire.objection(message.header, want) or check(message)
             if reason:
                 refused[place] = reason
             else:
-                admitted.append((place, message))
-        return self.once(admitted, refused), refused
+                fine.append((place, message))
+        return fine, refused
 
-    def once(self, admitted: Sequence[tuple[int, Message]], refused: dict[int, str]) -> list[tuple[int, Message]]:
-        """The first message of each client and report identifier that is in no result yet; the others join ``refused``."""
-        reports, clients = set(self._counted), set[str]()
+    def once(
+        self, found: Sequence[tuple[int, Message]], refused: dict[int, str], counted: Container[bytes] | None = None
+    ) -> list[tuple[int, Message]]:
+        """Of each client and report identifier the first message, unless the report is ``counted`` (in an earlier result); the
+        others join ``refused``. For messages that passed every other check, so that a damaged copy takes nobody's place."""
+        before = self._counted if counted is None else counted
+        reports, clients = set[bytes](), set[str]()
         out = []
-        for place, message in admitted:
+        for place, message in found:
             header = message.header
-            if header.report in reports:
+            if header.report in reports or header.report in before:
                 refused[place] = f"report {header.report.hex()[:8]} was counted already: a duplicate or a replay"
             elif header.client in clients:
                 refused[place] = f"client {header.client!r} has a message in this round already"
@@ -137,6 +142,13 @@ class Aggregator(ABC):
                 clients.add(header.client)
                 out.append((place, message))
         return out
+
+    def admit(
+        self, messages: Sequence[bytes], round: int, length: int, check: Callable[[Message], str]
+    ) -> tuple[list[tuple[int, Message]], dict[int, str]]:
+        """`readable`, then `once`."""
+        found, refused = self.readable(messages, round, length, check)
+        return self.once(found, refused), refused
 
     def enough(self, count: int, refused: dict[int, str]) -> None:
         """Raise TooFewContributors if ``count`` valid contributions are below ``min_clients``."""
