@@ -12,6 +12,7 @@ from mpc.federated.aggregators.base import Aggregator, Combined, TooFewContribut
 from mpc.federated.aggregators.key_holders import KeyOwner, SharedKeyHolders
 from mpc.federated.aggregators.paillier import PaillierAggregator
 from mpc.federated.aggregators.plain import PlainAggregator
+from mpc.federated.aggregators.shares import SharesAggregator
 from mpc.federated.clients import Client, Training
 from mpc.federated.fedavg import FedAvg
 from mpc.federated.history import History, Round
@@ -32,6 +33,7 @@ __all__ = [
     "Round",
     "ServerOptimizer",
     "SharedKeyHolders",
+    "SharesAggregator",
     "TooFewContributors",
     "Training",
     "splits",

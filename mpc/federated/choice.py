@@ -2,17 +2,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from mpc.errors import ConfigError
 from mpc.federated.aggregators.base import Aggregator
 from mpc.federated.aggregators.key_holders import KeyOwner
 from mpc.federated.aggregators.paillier import PaillierAggregator
 from mpc.federated.aggregators.plain import PlainAggregator
+from mpc.federated.aggregators.shares import SharesAggregator
 from mpc.federated.clients import Client
 from mpc.paillier.keys import generate_keypair
 
 NAMES: Final = ("plain", "paillier", "shares")
+LOCAL_PARTIES: Final = 3  # of "shares", where nobody says otherwise
 MIN_CLIENTS: Final = 2  # a sum over one client is that client's update
 
 
@@ -56,5 +58,13 @@ class Choice:
                 public, KeyOwner(private, self.min_clients), bound=self.bound, max_clients=contributors, max_weight=largest,
                 min_clients=self.min_clients,
             )  # fmt: skip
+        if self.name == "shares":
+            return self.shares(largest)
         norm = float("inf") if self.max_norm is None else self.max_norm * (1 + 1e-9)  # clients scale down to it, in floats
         return PlainAggregator(bound=self.bound, max_norm=norm, max_weight=largest, min_clients=self.min_clients)
+
+    def shares(self, largest: int, **keys: Any) -> SharesAggregator:
+        """Aggregation on shares among `LOCAL_PARTIES` parties in this process, or those whose ``keys`` are given."""
+        if self.max_norm is not None:
+            keys["max_norm"] = self.max_norm
+        return SharesAggregator(LOCAL_PARTIES, max_weight=largest, min_clients=self.min_clients, **keys)

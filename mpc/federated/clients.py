@@ -13,7 +13,7 @@ from mpc.federated.weights import Floats, Module, flatten, name_at, torch
 
 Loss = Callable[[Any, Any], Any]
 LOSSES: Final = ("cross_entropy", "binary_cross_entropy_with_logits", "mse_loss", "l1_loss", "nll_loss")
-AT_ONCE: Final = 2048  # records of one forward pass of FedSGD's full batch
+AT_ONCE: Final = 2048  # records of one forward pass; a larger batch's gradient is added up (batch norms see the pieces)
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Client:
             optimizer = make(trainable)
             for batch in self._steps(training):
                 optimizer.zero_grad()
-                for rows in batch.split(AT_ONCE):  # a step's gradient is the mean over its records, in pieces that fit memory
+                for rows in pieces(batch, AT_ONCE):  # a step's gradient is the mean over its records, in pieces that fit memory
                     loss = measure(module(self.x[rows]), self.y[rows])
                     (loss * (len(rows) / len(batch))).backward()
                 optimizer.step()
@@ -90,7 +90,7 @@ class Client:
             yield package.arange(self.samples)
             return
         for _ in range(training.epochs):
-            yield from package.randperm(self.samples).split(training.batch_size or self.samples)
+            yield from pieces(package.randperm(self.samples), training.batch_size or self.samples)
 
     @staticmethod
     def _finite(module: Module, update: Floats) -> Floats:
@@ -103,6 +103,14 @@ class Client:
 
     def __repr__(self) -> str:
         return f"Client({self.name!r}, {self.samples} records)"
+
+
+def pieces(rows: Any, size: int) -> list[Any]:
+    """Row numbers in batches of ``size``. A last one of a single record joins the one before: batch norms need two."""
+    out = list(rows.split(size))
+    if len(out) > 1 and len(out[-1]) == 1:
+        out[-2:] = [torch().cat(out[-2:])]
+    return out
 
 
 Given = Union[Client, tuple[Any, Any], Any]

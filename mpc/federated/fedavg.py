@@ -26,7 +26,6 @@ from mpc.federated.history import History, Round
 from mpc.federated.server_optimizers import ServerOptimizer
 from mpc.federated.weights import Module
 
-VOID_IN_A_ROW: Final = 3  # rounds with too few contributors before `fit` gives up
 FLOAT32: Final = 4
 
 
@@ -48,6 +47,8 @@ class FedAvg:
 
     Raises ConfigError for settings that cannot work, and where torch is missing.
     """
+
+    patience: Final = 3  # void rounds in a row before `fit` gives up
 
     def __init__(
         self, model: Module | Callable[[], Module], aggregator: Aggregator | str = "plain", *, weights: str = "samples",
@@ -93,13 +94,14 @@ class FedAvg:
         if keep_secret:
             return secret.fit(self, clients, rounds, score, _shown(progress))
         here = listed(clients)
-        aggregator = self.choice.settle(here, self._number(len(here)), self.weights)
+        aggregator = self.choice.settle(here, self.contributors(len(here)), self.weights)
         first = len(self.history)
         length = weights.flatten(self.model).size
         for _ in range(rounds):
             entry, messages = self.collect(here, aggregator)
             combine = partial(aggregator.combine, messages, round=entry.number, length=length)
-            combined = self.combined(entry, len(messages), combine)
+            void = [past.void for past in self.history[1 - self.patience :]]
+            combined = self.combined(entry, combine, give_up=not messages or (len(void) == self.patience - 1 and all(void)))
             if combined is not None:
                 self.step(np.asarray(combined.mean))
             self.finish(entry, score, first + rounds if _shown(progress) else 0)
@@ -132,9 +134,9 @@ class FedAvg:
         entry.bytes_up = sum(map(len, messages))
         return entry, messages
 
-    def combined(self, entry: Round, messages: int, combine: Callable[[], Combined]) -> Combined | None:
+    def combined(self, entry: Round, combine: Callable[[], Combined], give_up: bool) -> Combined | None:
         """The aggregator's result, noted in ``entry``; None when the round is void: too few contributions, or a sum that
-        cannot be one of valid contributions. Raises what made it void when it is time to give up."""
+        cannot be one of valid contributions. ``give_up``: raise what made it void."""
         sent, started = entry.accepted, perf_counter()
         try:
             found = combine()
@@ -144,14 +146,14 @@ class FedAvg:
             failed = "; ".join(f"{name}: {reason}" for name, reason in list(entry.refused.items())[:3])
             if failed:
                 error.add_note(f"clients that sent nothing in round {entry.number}: {failed}")
-            latest = self.history[-VOID_IN_A_ROW:]
-            if not messages or (len(latest) == VOID_IN_A_ROW and all(past.void for past in latest)):
+            if give_up:
                 raise
             warnings.warn(f"round {entry.number} is void, the model stays: {error}", stacklevel=3)
             return None
         entry.seconds["combine"] += perf_counter() - started
-        entry.accepted = [sent[place] for place in found.accepted]
-        entry.refused |= {sent[place]: reason for place, reason in found.refused.items()}
+        names = dict(enumerate(sent))  # none at parties of a session that have no messages
+        entry.accepted = [names.get(place, f"message {place}") for place in found.accepted]
+        entry.refused |= {names.get(place, f"message {place}"): reason for place, reason in found.refused.items()}
         entry.weight = found.weight
         self.history.append(entry)
         return found
@@ -174,13 +176,13 @@ class FedAvg:
             print(entry.line(shown), flush=True)
 
     # --- who takes part
-    def _number(self, clients: int) -> int:
+    def contributors(self, clients: int) -> int:
         """How many clients a round asks."""
         return max(1, math.ceil(self.fraction * clients - 1e-9))
 
     def _drawn(self, clients: int, number: int) -> list[int]:
         rng = np.random.default_rng(None if self.seed is None else [self.seed, number])
-        return sorted(int(k) for k in rng.choice(clients, self._number(clients), replace=False))
+        return sorted(int(k) for k in rng.choice(clients, self.contributors(clients), replace=False))
 
     def _client_seed(self, number: int, client: int) -> int | None:
         return None if self.seed is None else int(np.random.SeedSequence([self.seed, number, client]).generate_state(1)[0])

@@ -9,21 +9,23 @@ decrypted, and a client may be gone once its message is sent. Who learns what:
 - one who wants to lie: nobody can check a value under encryption. A client that encrypts more than ``bound`` allows makes a
   wrong sum; most such sums leave their slots and are refused as a whole, and nobody can tell whose fault it was.
 
+With ``keep_secret`` the sum becomes shares of the parties' session and nobody sees it (`paillier_session`).
 Error of the mean per value: at most (clients / sum(n_i)) * 2^-(frac_bits + 1), from rounding n_i * w_i, and float64's.
 """
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from mpc.errors import ConfigError, IntegrityError, MPCError, NotSupported
+from mpc.errors import ConfigError, IntegrityError, MPCError
 from mpc.federated import messages as wire
+from mpc.federated.aggregators import paillier_session
 from mpc.federated.aggregators.base import Aggregator, Combined, checked_update, checked_weight
 from mpc.federated.aggregators.key_holders import Holder, holder
+from mpc.federated.aggregators.paillier_session import EncryptedSum
 from mpc.federated.messages import Message
 from mpc.federated.weights import Floats
 from mpc.paillier.keys import PrivateKey, PublicKey
@@ -32,20 +34,13 @@ from mpc.paillier.serial import from_bytes, to_bytes
 from mpc.paillier.threshold import KeyShare
 from mpc.paillier.vector import EncryptedVector
 
-
-@dataclass(frozen=True)
-class EncryptedSum:
-    """What the server has: sum(n_i w_i) and sum(n_i) under encryption, of the messages at the places ``accepted``."""
-
-    values: EncryptedVector
-    weight: EncryptedVector
-    accepted: tuple[int, ...]
-    refused: dict[int, str]
+MASK_BITS: Final = 1  # room above a sum that turns into shares
 
 
 class PaillierAggregator(Aggregator):
     """``public_key``: what clients and server have. ``holder``: who decrypts, where that is in this process: a PrivateKey,
-    a list of KeyShares, an object with ``decrypt``; None at clients and at a server on its own (`add_up`).
+    a list of KeyShares, an object with ``decrypt``; None at clients and at a server on its own (`add_up`). ``key_share``: this
+    party's, for ``keep_secret`` inside a session of the parties that share the key.
 
     ``bound``: largest |value| of an update. ``max_clients``: contributions that a sum has room for. ``max_weight``: largest
     n_i, a whole number. Together they make the slots; a sum that could overflow one is refused. Raises ConfigError.
@@ -54,8 +49,9 @@ class PaillierAggregator(Aggregator):
     kind: ClassVar[str] = "paillier"
 
     def __init__(
-        self, public_key: PublicKey, holder: Holder | PrivateKey | Sequence[KeyShare] | None = None, *, bound: float = 16.0,
-        max_clients: int = 100, max_weight: int = 1 << 14, frac_bits: int = 16, mask_bits: int = 0,
+        self, public_key: PublicKey, holder: Holder | PrivateKey | Sequence[KeyShare] | None = None, *,
+        key_share: KeyShare | None = None, bound: float = 16.0, max_clients: int = 100, max_weight: int = 1 << 14,
+        frac_bits: int = 16,
         task: str | None = None, min_clients: int = 2,
     ) -> None:  # fmt: skip
         super().__init__(task=task, min_clients=min_clients)
@@ -66,22 +62,28 @@ class PaillierAggregator(Aggregator):
         self.public_key, self.holder = public_key, _holder(holder, self.min_clients)
         if self.holder is not None and self.holder.public_key != public_key:
             raise ConfigError(f"the holder has another key than {public_key!r}: {self.holder!r}")
+        if key_share is not None and key_share.public_key != public_key:
+            raise ConfigError(f"the key share is of another key than {public_key!r}: {key_share!r}")
+        self.key_share = key_share
         self.bound, self.max_clients, self.max_weight = float(bound), int(max_clients), int(max_weight)
-        self.layout = Layout(self.bound * self.max_weight, frac_bits, self.max_clients, mask_bits=mask_bits)
-        self.weight_layout = Layout(self.max_weight, 0, self.max_clients, mask_bits=mask_bits)
+        self.frac_bits = frac_bits
+        self.shift = (self.max_weight * self.max_clients).bit_length()  # n_i w_i and n_i are encoded divided by 2^shift: a
+        room = self.max_weight * 2.0**-self.shift  # weighted sum is then as large as an update, which the engine's range needs
+        self.layout = Layout(self.bound * room, frac_bits + self.shift, self.max_clients, mask_bits=MASK_BITS)
+        self.weight_layout = Layout(room, self.shift, self.max_clients, mask_bits=MASK_BITS)
         self.layout.slots(public_key.bits)  # refuses a slot that no plaintext has room for
         self.seconds = {"add": 0.0, "decrypt": 0.0}  # of the last `combine`
 
     def settings(self) -> tuple[Any, ...]:
         room = (self.bound, self.max_clients, self.max_weight)
-        return (self.public_key.fingerprint, *room, self.layout.frac_bits, self.layout.mask_bits)
+        return (self.public_key.fingerprint, *room, self.frac_bits)
 
     def client_message(self, update: Any, weight: float = 1, *, client: str, round: int) -> bytes:
         values = checked_update(update, self.bound)
         count = int(checked_weight(weight, self.max_weight, whole=True))
         parts = [
-            to_bytes(self.public_key.encrypt(values * count, self.layout)),
-            to_bytes(self.public_key.encrypt(np.array([count]), self.weight_layout)),
+            to_bytes(self.public_key.encrypt(np.ldexp(values * count, -self.shift), self.layout)),
+            to_bytes(self.public_key.encrypt(np.ldexp([float(count)], -self.shift), self.weight_layout)),
         ]
         header = self.header(round, client, values.size, [len(part) for part in parts])
         return wire.pack(wire.head_of(header), parts)
@@ -121,7 +123,7 @@ class PaillierAggregator(Aggregator):
         """As the contract says. Raises IntegrityError where the decrypted sum cannot be one of valid contributions: all that
         is known then is that somebody encrypted what it may not."""
         if keep_secret:
-            raise NotSupported("PaillierAggregator opens the mean; for keep_secret want PaillierToShares, a key of the parties")
+            return paillier_session.combine(self, messages, round, length)
         if self.holder is None:
             raise ConfigError("this aggregator has no holder of the key; want add_up() here, and open_sum() where one is")
         started = perf_counter()
@@ -137,9 +139,10 @@ class PaillierAggregator(Aggregator):
         if self.holder is None:
             raise ConfigError("this aggregator has no holder of the key: want holder=")
         context = f"{self.task}/{round}".encode()
-        weight = self.checked_total(float(self.holder.decrypt(total.weight, context)[0]), len(total.accepted))
-        sums: Floats = self.holder.decrypt(total.values, context)
-        if float(np.abs(sums).max()) > weight * self.bound + len(total.accepted) * 2.0**-self.layout.frac_bits:
+        opened = np.ldexp(self.holder.decrypt(total.weight, context), self.shift)
+        weight = self.checked_total(float(opened[0]), len(total.accepted))
+        sums: Floats = np.ldexp(self.holder.decrypt(total.values, context), self.shift)
+        if float(np.abs(sums).max()) > weight * self.bound + len(total.accepted) * 2.0**-self.frac_bits:
             raise IntegrityError(self._lie("a weighted sum is larger than its weights allow"))
         return Combined(sums / weight, weight, total.accepted, total.refused)
 
