@@ -8,7 +8,8 @@
     header        msgpack of `Header`, zeros up to HEADER_AREA
     2 x 4096      marks: how many dealings are used up, twice, each with a MAC
     records       of AES-256-GCM (`mpc.preprocessing.sealing`), numbered through the file:
-                  the plan, then every dealing: this party's secret, and at the receiver the corrections in order
+                  the plan, then every dealing: this party's secret, and at the receiver the corrections in order, under
+                  a key that comes of that secret. When a session takes the dealing, zeros take the secret's place
 """
 from __future__ import annotations
 
@@ -20,14 +21,16 @@ import msgspec
 
 from mpc.config import MAX_PARTIES
 from mpc.preprocessing.plan import DIGEST_BYTES
-from mpc.preprocessing.sealing import RECORD_BYTES, TAG_BYTES
+from mpc.preprocessing.sealing import KEY_BYTES, RECORD_BYTES, TAG_BYTES
+from mpc.prg import SECRET_BYTES
 
 MAGIC: Final = b"MPCSTORE"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 HEADER_AREA: Final = 8192
 MARK_BYTES: Final = 4096  # a mark has a block of its own: writing one cannot tear the other
 MARKS: Final = (HEADER_AREA, HEADER_AREA + MARK_BYTES)
 BODY: Final = HEADER_AREA + 2 * MARK_BYTES
+SECRET_SIZE: Final = SECRET_BYTES + TAG_BYTES  # of its record
 PREFIX: Final = struct.Struct("<8sQQ")
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
 Hash = Annotated[bytes, msgspec.Meta(min_length=DIGEST_BYTES, max_length=DIGEST_BYTES)]
@@ -48,13 +51,13 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dealer: PublicKey
     rank: int
     name: str
-    dealing_bytes: Count
+    correction_bytes: Count
     ephemeral: PublicKey
     recipient: PublicKey
 
     def common(self) -> bytes:
         """16 bytes that are the same in all parties' files of one production."""
-        same = msgspec.structs.replace(self, rank=0, name="", dealing_bytes=0, ephemeral=bytes(32), recipient=bytes(32))
+        same = msgspec.structs.replace(self, rank=0, name="", correction_bytes=0, ephemeral=bytes(32), recipient=bytes(32))
         return digest(msgspec.msgpack.encode(same), DIGEST_BYTES)
 
     def area(self) -> bytes:
@@ -63,9 +66,9 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return (PREFIX.pack(MAGIC, FORMAT_VERSION, len(head)) + head).ljust(HEADER_AREA, b"\0")
 
     def where(self, dealing: int) -> tuple[int, int]:
-        """(place in the file, number of the first record) of a dealing."""
-        plan, each = records_of(self.plan_bytes), records_of(self.dealing_bytes)
-        start = BODY + sealed_bytes(self.plan_bytes) + dealing * sealed_bytes(self.dealing_bytes)
+        """(place in the file, number of the record) of a dealing's secret; its corrections follow."""
+        plan, each = records_of(self.plan_bytes), 1 + records_of(self.correction_bytes)
+        start = BODY + sealed_bytes(self.plan_bytes) + dealing * dealing_size(self.correction_bytes)
         return start, plan + dealing * each
 
 
@@ -77,6 +80,16 @@ def records_of(nbytes: int) -> int:
 def sealed_bytes(nbytes: int) -> int:
     """How many bytes they take."""
     return nbytes + TAG_BYTES * records_of(nbytes)
+
+
+def dealing_size(correction_bytes: int) -> int:
+    """How many bytes of the file a dealing takes."""
+    return SECRET_SIZE + sealed_bytes(correction_bytes)
+
+
+def correction_key(secret: bytes) -> bytes:
+    """What a dealing's corrections are sealed under: who overwrites the secret has overwritten them."""
+    return digest(b"corrections", KEY_BYTES, secret)
 
 
 def digest(data: bytes, size: int, key: bytes = b"") -> bytes:

@@ -16,12 +16,11 @@ from mpc.errors import ConfigError
 from mpc.identity import Identity
 from mpc.preprocessing import sealing
 from mpc.preprocessing.dealing import KeyedDealing
-from mpc.preprocessing.layout import BODY, Header, sealed_bytes
+from mpc.preprocessing.layout import BODY, Header, dealing_size, sealed_bytes
 from mpc.preprocessing.limits import DEFAULT_LIMIT
 from mpc.preprocessing.plan import DIGEST_BYTES, Plan
 from mpc.preprocessing.stored import SUFFIX
 from mpc.preprocessing.writing import Writing, sync_directory
-from mpc.prg import SECRET_BYTES
 from mpc.transport.frames import HEADER_WORDS
 
 KEY_SUFFIX: Final = ".key"
@@ -66,9 +65,9 @@ def produce(
         raise ConfigError(f"got {runs} runs; want at least 1")
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     body = msgspec.msgpack.encode(plan)
-    sizes = [SECRET_BYTES] * (plan.world_size - 1) + [SECRET_BYTES + plan.correction_bytes]
+    sizes = [0] * (plan.world_size - 1) + [plan.correction_bytes]
     paths = [directory / (r.name + SUFFIX) for r in recipients]
-    _check_room(directory, sum(BODY + sealed_bytes(len(body)) + runs * sealed_bytes(size) for size in sizes))
+    _check_room(directory, sum(BODY + sealed_bytes(len(body)) + runs * dealing_size(size) for size in sizes))
     store = os.urandom(DIGEST_BYTES)
     with ExitStack() as undo:
         files = []
@@ -100,7 +99,7 @@ def _deal(plan: Plan, files: Sequence[Writing], limit: int, progress: Callable[[
     secrets = [prg.fresh_secret() for _ in files]
     dealing = KeyedDealing([prg.derive(secret, "dealt") for secret in secrets], limit)
     for file, secret in zip(files, secrets, strict=True):
-        file.write(secret)
+        file.dealing(secret)
     for body in plan.requests:
         for frame in dealing.answer(body):
             payload = frame[HEADER_WORDS:]

@@ -1,4 +1,4 @@
-"""Bytes of one dealing in order, read from disk and decrypted ahead of use by a thread that touches nothing else."""
+"""Corrections of one dealing in order, read from disk and decrypted ahead of use by a thread that touches nothing else."""
 from __future__ import annotations
 
 import os
@@ -7,7 +7,8 @@ import threading
 from typing import Final
 
 from mpc.errors import IntegrityError, PreprocessingExhausted
-from mpc.preprocessing.sealing import RECORD_BYTES, TAG_BYTES
+from mpc.preprocessing.layout import SECRET_SIZE
+from mpc.preprocessing.sealing import RECORD_BYTES, TAG_BYTES, Records
 from mpc.preprocessing.store import Store
 
 AHEAD: Final = 16  # records that are decrypted and not used yet: 16 MiB
@@ -15,12 +16,14 @@ LOOK_SECONDS: Final = 0.2
 
 
 class Reader:
-    """The plaintext of dealing ``number`` of a store."""
+    """The corrections of dealing ``number`` of a store, which ``records`` opens."""
 
-    def __init__(self, store: Store, number: int) -> None:
+    def __init__(self, store: Store, number: int, records: Records) -> None:
         self._store = store
-        self._at, self._record = store.header.where(number)
-        self._size = store.header.dealing_bytes
+        self._records = records
+        at, record = store.header.where(number)
+        self._at, self._record = at + SECRET_SIZE, record + 1
+        self._size = store.header.correction_bytes
         self._left = self._size
         self._present = memoryview(b"")
         self._sealed = memoryview(bytearray(min(RECORD_BYTES, self._size) + TAG_BYTES))  # used again: pages that are there
@@ -65,7 +68,7 @@ class Reader:
             raise IntegrityError(f"{store.path}: unreadable at byte {self._at} ({error.strerror})") from None
         if got != len(sealed):
             raise IntegrityError(f"{store.path} ends at byte {self._at + got}: it was cut off meanwhile")
-        plain = store.records.open(self._record, sealed, str(store.path))
+        plain = self._records.open(self._record, sealed, str(store.path))
         self._at += nbytes + TAG_BYTES
         self._record += 1
         return plain

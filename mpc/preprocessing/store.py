@@ -2,6 +2,8 @@
 
 A dealing serves one session. Both marks are written and synced before a session sends anything under it, one after the
 other, so that at every moment one of them is whole. A file copied back has old marks: the other parties' protect it.
+The session that takes a dealing reads its secret and overwrites it: nobody reads that dealing again from this file, nor
+its corrections, also not who steals the file and the party's key.
 """
 from __future__ import annotations
 
@@ -23,14 +25,15 @@ from mpc.preprocessing.layout import (
     MARK_BYTES,
     MARKS,
     PREFIX,
+    SECRET_SIZE,
     Header,
+    correction_key,
     digest,
     mark,
     records_of,
 )
 from mpc.preprocessing.plan import Plan
 from mpc.preprocessing.sealing import RECORD_BYTES, TAG_BYTES, Keys, Records
-from mpc.prg import SECRET_BYTES
 
 
 class Store:
@@ -53,7 +56,8 @@ class Store:
             self.header, area = self._read_header()
             keys = self._keys(secret_key, dealer)
             self._lock()
-            self.records = Records(keys.records, digest(area, 32))
+            self._hash = digest(area, 32)
+            self._records = Records(keys.records, self._hash)
             self._marks = keys.marks
             self.plan = self._read_plan()
             self.used = self._read_marks()
@@ -103,7 +107,7 @@ class Store:
         for number in range(records_of(self.header.plan_bytes)):
             at = BODY + number * (RECORD_BYTES + TAG_BYTES)
             size = min(RECORD_BYTES, self.header.plan_bytes - len(data)) + TAG_BYTES
-            data += self.records.open(number, os.pread(self.fd, size, at), str(self.path))
+            data += self._records.open(number, os.pread(self.fd, size, at), str(self.path))
         plan = plans.decode(bytes(data), str(self.path))
         if plan.digest != self.header.plan:
             raise IntegrityError(f"{self.path}: its plan is not the one that its header names")
@@ -132,6 +136,20 @@ class Store:
             raise ConfigError(f"{self.path}: what is used up cannot be noted ({error.strerror}); nothing was used") from None
         self.used = used
 
+    def take(self, number: int) -> tuple[bytes, Records]:
+        """Dealing ``number``'s secret and what opens its corrections, once: from now on zeros stand in its place, and in
+        those of all before it. Raises IntegrityError for one that is altered or was taken, ConfigError where the file
+        cannot be written."""
+        at, record = self.header.where(number)
+        secret = self._records.open(record, os.pread(self.fd, SECRET_SIZE, at), str(self.path))
+        try:
+            for before in range(number + 1):  # a session that was killed, or that others had without this party, took none
+                os.pwrite(self.fd, bytes(SECRET_SIZE), self.header.where(before)[0])
+            os.fsync(self.fd)
+        except OSError as error:
+            raise ConfigError(f"{self.path}: a used dealing cannot be overwritten ({error.strerror})") from None
+        return secret, Records(correction_key(secret), self._hash)
+
     def check(self, rank: int, config: SessionConfig) -> None:
         """Raise IntegrityError for another rank's store, ConfigError for one made for other settings."""
         header = self.header
@@ -141,9 +159,9 @@ class Store:
             got, want = getattr(header, what), getattr(config, what)
             if got != want:
                 raise ConfigError(f"{self.path} was made for {what} {got!r}; this session has {want!r}: preprocess again")
-        secrets = SECRET_BYTES + (self.plan.correction_bytes if rank == header.world_size - 1 else 0)
-        if header.dealing_bytes != secrets:
-            raise IntegrityError(f"{self.path} has dealings of {header.dealing_bytes} bytes; its plan needs {secrets}")
+        want = self.plan.correction_bytes if rank == header.world_size - 1 else 0
+        if header.correction_bytes != want:
+            raise IntegrityError(f"{self.path} has corrections of {header.correction_bytes} bytes; its plan needs {want}")
 
     def close(self) -> None:
         """Release the lock."""

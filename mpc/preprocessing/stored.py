@@ -17,7 +17,6 @@ from mpc.preprocessing.base import AnyCorrelation
 from mpc.preprocessing.client import Client
 from mpc.preprocessing.reading import Reader
 from mpc.preprocessing.store import Store
-from mpc.prg import SECRET_BYTES
 from mpc.transport import frames
 from mpc.transport.frames import HEADER_WORDS, Kind
 
@@ -63,13 +62,12 @@ class Stored(Client):
             self._number = self._agree()
             store.use(self._number + 1)
             party.post(Kind.STORE, 0, frames.new(0), ()).wait()  # nobody opens anything before all have noted it
-            self._reader = Reader(store, self._number)
-            secret = bytearray(SECRET_BYTES)
-            self._reader.into(memoryview(secret))
+            secret, records = store.take(self._number)
+            self._reader = Reader(store, self._number, records)
         except BaseException:
             self.close()
             raise
-        party.dealt = prg.derive(bytes(secret), "dealt")
+        party.dealt = prg.derive(secret, "dealt")
         party.network = self._plan.network
         party.manual_seed(self._plan.seed)
 

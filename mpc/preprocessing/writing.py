@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mpc.errors import ConfigError
-from mpc.preprocessing.layout import Header, digest, mark
+from mpc.preprocessing.layout import Header, correction_key, digest, mark
 from mpc.preprocessing.sealing import RECORD_BYTES, Keys, Records
 
 
@@ -17,7 +17,8 @@ class Writing:
         self._path = path
         self._new = path.with_name(path.name + ".new")
         area = header.area()
-        self._records = Records(keys.records, digest(area, 32))
+        self._header = digest(area, 32)
+        self._own = self._records = Records(keys.records, self._header)
         self._number = 0
         self._buffer = bytearray()
         if path.exists():
@@ -29,6 +30,13 @@ class Writing:
         self._file.write(area + 2 * mark(0, keys.marks))
         self.write(plan)
         self.end()
+
+    def dealing(self, secret: bytes) -> None:
+        """The next dealing begins: its secret, and then what only that opens."""
+        self._records = self._own
+        self.write(secret)
+        self.end()
+        self._records = Records(correction_key(secret), self._header)
 
     def write(self, data: bytes | memoryview) -> None:
         """More of the present section."""

@@ -14,9 +14,9 @@ import pytest
 import mpc
 from mpc import identity
 from mpc.preprocessing import sealing
-from mpc.preprocessing.layout import BODY, HEADER_AREA
+from mpc.preprocessing.layout import BODY, HEADER_AREA, SECRET_SIZE
 from mpc.preprocessing.reading import Reader
-from mpc.preprocessing.sealing import TAG_BYTES
+from mpc.preprocessing.sealing import RECORD_BYTES, TAG_BYTES
 from mpc.preprocessing.store import Store
 from tests.preprocessing.stores import compare, opened, stored
 
@@ -35,20 +35,14 @@ def test_files_are_private_and_hold_the_plan_and_a_key_for_each_run(folder: Path
         plans.add(store.plan)
         store.check(rank, mpc.config.SessionConfig(2, preprocessing="store"))
         assert store.used == 0 and store.header.runs == 3
-        sizes.append(store.header.dealing_bytes)
-        secrets = []
-        for number in range(3):
-            reader = Reader(store, number)
-            data = bytearray(sizes[-1])
-            reader.into(memoryview(data))
-            reader.close()
-            secrets.append(bytes(data[:32]))
-        assert len(set(secrets)) == 3, "every run has keys of its own"
+        sizes.append(store.header.correction_bytes)
         raw = path.read_bytes()
+        secrets = [store.take(number)[0] for number in range(3)]
+        assert len(set(secrets)) == 3, "every run has keys of its own"
         assert not any(secret in raw for secret in secrets)
         store.close()
     assert len(plans) == 1
-    assert sizes == [32, 32 + next(iter(plans)).correction_bytes]
+    assert sizes == [0, next(iter(plans)).correction_bytes]
     assert not list(folder.glob("*.new"))
 
 
@@ -77,8 +71,8 @@ def test_every_altered_byte_is_found(where: str, folder: Path) -> None:
 def read_all(folder: Path) -> None:
     with closing(opened(folder, 1)) as store:
         for number in range(store.header.runs):
-            with closing(Reader(store, number)) as reader:
-                reader.into(memoryview(bytearray(store.header.dealing_bytes)))
+            with closing(Reader(store, number, store.take(number)[1])) as reader:
+                reader.into(memoryview(bytearray(store.header.correction_bytes)))
 
 
 @pytest.mark.parametrize("cut", [1, TAG_BYTES, 1000, 10**9])
@@ -104,9 +98,8 @@ def test_dealings_that_changed_places_are_refused(folder: Path) -> None:
     data = bytearray(path.read_bytes())
     data[first:second], data[second:end] = data[second:end], data[first:second]
     path.write_bytes(data)
-    reader = Reader(opened(folder, 0), 0)
-    with pytest.raises(mpc.IntegrityError, match="altered, exchanged"):
-        reader.into(memoryview(bytearray(32)))
+    with closing(opened(folder, 0)) as store, pytest.raises(mpc.IntegrityError, match="altered, exchanged"):
+        store.take(0)
 
 
 def test_records_of_another_production_are_refused(folder: Path, tmp_path: Path) -> None:
@@ -147,3 +140,29 @@ def test_a_store_of_another_rank_or_other_settings_is_refused(folder: Path) -> N
         store.check(0, mpc.config.SessionConfig(2, frac_bits=20))
     with pytest.raises(mpc.ConfigError, match="world_size 2"):
         store.check(0, mpc.config.SessionConfig(3))
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_dealing_that_was_taken_cannot_be_read_again(rank: int, folder: Path) -> None:
+    """Also not by who has the file and the key, nor when both marks are set back; those before it neither."""
+    path = folder / f"rank-{rank}.store"
+    before = path.read_bytes()
+    with closing(opened(folder, rank)) as store:
+        secret, records = store.take(1)
+        at, record = store.header.where(1)
+        with closing(Reader(store, 1, records)) as reader:
+            reader.into(memoryview(bytearray(store.header.correction_bytes)))
+        for number in (0, 1):
+            with pytest.raises(mpc.IntegrityError, match="altered"):
+                store.take(number)
+        if rank == 1:  # the file's own key does not open what the secret did
+            first = before[at + SECRET_SIZE : store.header.where(2)[0]]
+            assert records.open(record + 1, first, "") and len(first) < RECORD_BYTES
+            with pytest.raises(mpc.IntegrityError):
+                store._records.open(record + 1, first, "")
+        assert store.take(2)[0] != secret
+    after = path.read_bytes()
+    changed = {i for i, (a, b) in enumerate(zip(before, after, strict=True)) if a != b}
+    places = [store.header.where(number)[0] for number in range(3)]
+    assert changed <= {at + i for at in places for i in range(SECRET_SIZE)}
+    assert all(after[at : at + SECRET_SIZE] == bytes(SECRET_SIZE) for at in places)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mpc.preprocessing import production
 from mpc.preprocessing.reading import Reader
 from mpc.preprocessing.sealing import public_bytes
 from mpc.preprocessing.store import Store
-from tests.preprocessing.stores import compare, failures, planned, stored
+from tests.preprocessing.stores import compare, failures, planned, run, stored
 
 
 def spoil(folder: Path, rank: int, how: str, tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_damage_in_the_middle_of_a_run_ends_it_at_all_parties(tmp_path: Path) ->
 def test_a_reader_ends_with_its_session(tmp_path: Path) -> None:
     folder = stored(compare, tmp_path, runs=1)
     store = Store(folder / "rank-1.store", identity.load(folder / "rank-1.key").secret_key)
-    reader = Reader(store, 0)
+    reader = Reader(store, 0, store.take(0)[1])
     reader.close()
     assert not reader._thread.is_alive()
     store.close()
@@ -99,3 +100,21 @@ def test_the_stores_of_parties_with_keys_of_their_own(tmp_path: Path) -> None:
         store.close()
         with pytest.raises(mpc.IntegrityError, match="dealer"):
             Store(path, own.secret_key, public_bytes(identity.create("other").public_key))
+
+
+def test_a_session_leaves_nothing_of_its_dealing_readable(tmp_path: Path) -> None:
+    """From its first opening on, at every party, whether or not it ends well."""
+    folder = stored(compare, tmp_path, 3, runs=2)
+
+    def program(s: Party) -> None:
+        secret = identity.load(folder / f"rank-{s.rank}.key").secret_key
+        stolen = tmp_path / f"stolen-{s.rank}"
+        shutil.copy(folder / f"rank-{s.rank}.store", stolen)
+        with closing(Store(stolen, secret)) as store, pytest.raises(mpc.IntegrityError, match="altered"):
+            store.take(0)
+        s.barrier()
+        raise mpc.ConfigError("stop")
+
+    for error in failures(program, 3, store=folder):
+        assert isinstance(error, mpc.ConfigError), error
+    run(compare, 3, store=folder)
