@@ -12,7 +12,7 @@ encrypting process may learn about s; GMP's products and r^n are not constant-ti
 from __future__ import annotations
 
 import os
-import threading
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -69,10 +69,9 @@ class Noise:
 
     def __init__(self, public_key: PublicKey) -> None:
         self.key = public_key
-        self._pool: list[mpz] = []
+        self._pool: deque[mpz] = deque()
         self._pid = os.getpid()
         self._table: FixedBase | None = None
-        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._pool) if self._pid == os.getpid() else 0
@@ -88,30 +87,30 @@ class Noise:
         missing = count - len(self)
         if missing > 0:
             made = self._make(missing)
-            with self._lock:
-                self._forget_after_fork()
-                self._pool += made
+            self._own().extend(made)
 
     def take(self, count: int) -> list[mpz]:
         """``count`` of them, which nobody gets again; those that are not ready are made now."""
-        with self._lock:
-            self._forget_after_fork()
-            ready = self._pool[:count]
-            del self._pool[:count]
-        return ready + self._make(count - len(ready)) if len(ready) < count else ready
+        pool, taken = self._own(), []
+        try:
+            while len(taken) < count:
+                taken.append(pool.popleft())  # atomic: no lock that a fork could leave locked
+        except IndexError:
+            taken += self._make(count - len(taken))
+        return taken
 
-    def _forget_after_fork(self) -> None:
+    def _own(self) -> deque[mpz]:
         if self._pid != os.getpid():
-            self._pool, self._pid = [], os.getpid()
+            self._pool, self._pid = deque(), os.getpid()
+        return self._pool
 
     def _make(self, count: int) -> list[mpz]:
         key = self.key
         if key.h is None:
             return in_parallel(self._full, [random_below(key.n) for _ in range(count)])
-        with self._lock:
-            if self._table is None:
-                self._table = FixedBase(gmpy2.powmod(key.h, key.n, key.n_squared), key.n_squared, key.bits // 2)
-            table = self._table
+        table = self._table
+        if table is None:
+            table = self._table = FixedBase(gmpy2.powmod(key.h, key.n, key.n_squared), key.n_squared, key.bits // 2)
         return table.powers([os.urandom(table.bytes) for _ in range(count)])
 
     def _full(self, bases: Sequence[mpz]) -> list[mpz]:
@@ -134,9 +133,8 @@ class OwnerNoise(Noise):
         key, (p, q) = self.key, self._primes
         if key.h is None:
             return in_parallel(self._both, [(random_below(p), random_below(q)) for _ in range(count)])
-        with self._lock:
-            if not self._tables:
-                self._tables = [FixedBase(gmpy2.powmod(key.h, key.n, x * x), x * x, key.bits // 2) for x in (p, q)]
+        if not self._tables:
+            self._tables = [FixedBase(gmpy2.powmod(key.h, key.n, x * x), x * x, key.bits // 2) for x in (p, q)]
         return self._of_tables([os.urandom(self._tables[0].bytes) for _ in range(count)])
 
     def _both(self, bases: Sequence[tuple[mpz, mpz]]) -> list[mpz]:

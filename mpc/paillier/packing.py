@@ -61,6 +61,8 @@ class Layout:
             got = getattr(self, name)
             if type(got) is not int or not least <= got <= most:
                 raise ConfigError(f"Layout: got {name} {got!r}; want a whole number from {least} to {most}")
+        if type(self.packed) is not bool:
+            raise ConfigError(f"Layout: got packed {self.packed!r}; want True or False")
         for name in ("bound", "weight_bound"):
             got = getattr(self, name)
             if isinstance(got, bool) or not isinstance(got, (int, float)) or not 0 < got < 2.0**62:
@@ -162,7 +164,9 @@ class Layout:
         shifted = [(m - n if 2 * m > n else m) + centre for m in plaintexts]
         if any(not 0 <= m < top for m in shifted):
             raise IntegrityError(self._overflow)
-        rows = self.unpack_unsigned(shifted, size, key_bits)
+        if len(plaintexts) != self.plaintexts(size, key_bits):
+            raise IntegrityError(f"got {len(plaintexts)} plaintexts; want {self.plaintexts(size, key_bits)} for {size} values")
+        rows = self.unpack_unsigned(shifted, len(shifted) * self.slots(key_bits), key_bits)
         rows[:, (self.slot_bits - 1) // 8] ^= np.uint8(1 << ((self.slot_bits - 1) % 8))  # - 2^(k-1), as two's complement
         spare = -self.slot_bits % 8
         if spare:  # the sign bit up to the byte's end
@@ -172,9 +176,9 @@ class Layout:
             rows = np.concatenate([rows, high.repeat(8 - rows.shape[1], axis=1)], axis=1)
         digits = np.ascontiguousarray(rows[:, :8]).view("<i8").reshape(-1).astype(np.int64)
         wide = (rows[:, 8:] != np.where(digits < 0, np.uint8(255), np.uint8(0))[:, None]).any()
-        if wide or (size and not (-limit <= int(digits.min()) and int(digits.max()) <= limit)):
-            raise IntegrityError(self._overflow)
-        return digits
+        if wide or digits[size:].any() or (size and not (-limit <= int(digits.min()) and int(digits.max()) <= limit)):
+            raise IntegrityError(self._overflow)  # slots beyond the last value are zero
+        return digits[:size]
 
     @property
     def _overflow(self) -> str:

@@ -20,6 +20,7 @@ from mpc.paillier.vector import EncryptedVector
 
 VERSION: Final = 1
 MAX_DIMENSIONS: Final = 8
+MAX_SCALE: Final = 1 << 8
 _KEY: Final = struct.Struct("<4sBBI")  # magic, version, has h, bits
 _HEAD: Final = struct.Struct("<4sB16s dHQdHH? HQQ B")  # magic, version, key; layout; scale, addends, magnitude; dimensions
 _LAYOUT: Final = ("bound", "frac_bits", "addends", "weight_bound", "mask_bits", "weight_frac_bits", "packed")
@@ -62,7 +63,12 @@ def to_bytes(vector: EncryptedVector) -> bytes:
 
 
 def from_bytes(
-    data: bytes, public_key: PublicKey, layout: Layout, *, shape: tuple[int, ...] | None = None, fresh: bool = False
+    data: bytes | bytearray | memoryview,
+    public_key: PublicKey,
+    layout: Layout,
+    *,
+    shape: tuple[int, ...] | None = None,
+    fresh: bool = False,
 ) -> EncryptedVector:
     """The vector in ``data``, under this key and layout (and of this shape, where given; of one addend, where ``fresh``).
 
@@ -71,6 +77,7 @@ def from_bytes(
     to n), AuthenticationError (another key's), ConfigError (another layout), ShapeError, FixedPointRangeError (an account
     that cannot be).
     """
+    data = bytes(data)
     _check_start(data, b"mpEV", "an encrypted vector", _HEAD.size)
     _, _, fingerprint, *fields = _HEAD.unpack_from(data)
     settings, (scale, addends, magnitude, dimensions) = fields[: len(_LAYOUT)], fields[len(_LAYOUT) :]
@@ -89,8 +96,12 @@ def from_bytes(
     count, width = layout.plaintexts(math.prod(got_shape), public_key.bits), ciphertext_bytes(public_key)
     if len(data) != start + count * width:
         raise IntegrityError(f"an encrypted vector of shape {got_shape}: got {len(data)} bytes; want {start + count * width}")
-    if scale < layout.frac_bits or (layout.weight_frac_bits == 0 and scale != layout.frac_bits):
-        raise FixedPointRangeError(f"got values of {scale} fraction bits; want {layout.frac_bits} in this layout")
+    weights, rest = divmod(scale - layout.frac_bits, layout.weight_frac_bits or MAX_SCALE)
+    if weights < 0 or rest or scale > MAX_SCALE:
+        raise FixedPointRangeError(
+            f"got values of {scale} fraction bits; want {layout.frac_bits} in this layout, and {layout.weight_frac_bits} "
+            "more for every real weight"
+        )
     if fresh and (scale, addends, magnitude) != (layout.frac_bits, 1, layout.unit_bound):
         raise FixedPointRangeError(f"got a vector of {addends} addends at {scale} fraction bits; want one freshly encrypted")
     ciphertexts = [mpz.from_bytes(data[at : at + width], "big") for at in range(start, len(data), width)]
