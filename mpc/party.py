@@ -434,8 +434,10 @@ class Party:
         return self.books.report()
 
     def abort(self, error: BaseException) -> None:
-        """Tell every peer that this party stops, by error type, rank and operation only."""
-        if self.closed:
+        """Tell every peer that this party stops, by error type, rank and operation only.
+
+        Not in a forked child: the session is its parent's, whose nonces it would use too."""
+        if self.closed or os.getpid() != self._pid:
             return
         if not isinstance(error, errors.MPCError):
             error.add_note(f"in a session: party {self.rank} of {self.world_size}, after operation {self._op}")

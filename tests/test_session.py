@@ -80,6 +80,41 @@ def test_a_session_belongs_to_its_thread_and_ends_with_its_block() -> None:
             x.reveal()
 
 
+def forking() -> str:
+    """What a forked child could do with the session."""
+    with mpc.session() as s:
+        x = mpc.share([1.5], 0) * mpc.share([2.0], 1)
+        s.barrier()
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            found = "nothing"
+            try:
+                sent = dict(s.transport.meter.frames_sent)
+                for act in (lambda: x * x, s.barrier, s.close, lambda: x.reveal()):
+                    try:
+                        act()
+                        found = "went on"
+                    except mpc.SessionError:
+                        continue
+                s.abort(ValueError("in the child"))
+                if s.transport.meter.frames_sent != sent:
+                    found = "sent something"
+            finally:
+                os.write(writing, found.encode())
+                os._exit(0)
+        os.close(writing)
+        with open(reading) as pipe:
+            found = pipe.read()
+        os.wait()
+        assert x.reveal() == 3.0
+        return found
+
+
+def test_a_forked_child_sends_nothing() -> None:
+    """It has its parent's keys and counters: whatever it sent would be a second use of nonces and masks."""
+    assert mpc.local(forking, parties=2) == ["nothing"] * 2
+
+
 def _leaf(x):
     return x.detach().requires_grad_()
 
