@@ -2,7 +2,7 @@
 
 It knows p, q and all shares while it runs, so it could decrypt everything that is ever encrypted under the key: trust it,
 or do not use a shared key. Run `deal` in a process of its own, on a machine that nobody uses for anything else, which writes
-one file per party (`mpc.paillier.key_files`) and ends. "Forgets" means that it keeps nothing and that its memory goes back to
+one file per party (`mpc.paillier.share_file`) and ends. "Forgets" means that it keeps nothing and that its memory goes back to
 the operating system: Python cannot wipe memory, so swap, core dumps and whoever can read the memory are trusted too.
 Everything random is from os.urandom. Not constant-time.
 """

@@ -177,7 +177,7 @@ class ThresholdKey:
 
 
 class KeyShare:
-    """What one party holds of the shared key. Never printed, never pickled; `mpc.paillier.key_files` writes and reads it.
+    """What one party holds of the shared key. Never printed, never pickled; `mpc.paillier.share_file` writes and reads it.
 
     Raises IntegrityError where the secret does not belong to the party's verification key.
     """
@@ -209,7 +209,7 @@ class KeyShare:
         return f"KeyShare(of party {self.rank}, {self.key!r})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a key share does not pickle: it stays with its party; see mpc.paillier.key_files")
+        raise TypeError("a key share does not pickle: it stays with its party; see mpc.paillier.share_file")
 
     def partial_decrypt(self, vector: EncryptedVector, context: bytes = b"") -> PartialDecryption:
         """This party's part of the decryption of all ciphertexts, with one proof. ``context``: what it is for; whoever
