@@ -77,7 +77,7 @@ def _make_plain(record: ConfigRecord, task: str, min_clients: int) -> Aggregator
 def _paillier(aggregator: PaillierAggregator) -> Fields:
     return {
         "key": public_key_to_bytes(aggregator.public_key), "bound": aggregator.bound, "max-clients": aggregator.max_clients,
-        "max-weight": aggregator.max_weight, "frac-bits": aggregator.layout.frac_bits, "mask-bits": aggregator.layout.mask_bits,
+        "max-weight": aggregator.max_weight, "frac-bits": aggregator.frac_bits,
     }  # fmt: skip
 
 
@@ -87,8 +87,7 @@ def _make_paillier(record: ConfigRecord, task: str, min_clients: int) -> Aggrega
         raise IntegrityError("the instruction has no public key")
     return PaillierAggregator(
         public_key_from_bytes(key), bound=number_in(record, "bound"), max_clients=whole(record, "max-clients"),
-        max_weight=whole(record, "max-weight"), frac_bits=whole(record, "frac-bits"), mask_bits=whole(record, "mask-bits"),
-        task=task, min_clients=min_clients,
+        max_weight=whole(record, "max-weight"), frac_bits=whole(record, "frac-bits"), task=task, min_clients=min_clients,
     )  # fmt: skip
 
 
@@ -96,7 +95,7 @@ def _shares(aggregator: SharesAggregator) -> Fields:
     limits = aggregator.limits
     named = {"max-norm": limits.max_norm, "bound": limits.bound}
     out: Fields = {"keys": list(aggregator.public_keys), "frac-bits": limits.frac_bits, "max-weight": int(limits.max_weight)}
-    return out | {name: float(value) for name, value in named.items() if value is not None}
+    return out | {name: value for name, value in named.items() if value is not None}  # an int stays one: the digest differs
 
 
 def _make_shares(record: ConfigRecord, task: str, min_clients: int) -> Aggregator:

@@ -148,5 +148,5 @@ class SecureFedAvg(FedAvg):
         out = MetricRecord()
         if counted and len(weighed) == len(counted):
             out = self.train_metrics_aggr_fn(weighed, self.weighted_by_key)
-        out |= {"clients": len(report.accepted), "refused": len(report.refused), "weight": report.weight}
+        out.update({"clients": len(report.accepted), "refused": len(report.refused), "weight": report.weight})
         return out
