@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-GROUPS: Final = ("kernels", "links", "protocols", "functions", "layers", "training", "stored", "network", "mnist")
+GROUPS: Final = ("kernels", "links", "protocols", "functions", "layers", "training", "stored", "paillier", "network", "mnist")
 ON_REQUEST: Final = ("network", "mnist")  # minutes each, and need root or real data: only where asked for by group or name
 PEERS: Final = ("CrypTen TFP", "SPU semi2k")
 PEERS_NOTE: Final = "peers.md, another day: torch int64 1024^3 at 5.1 GMAC/s there"
@@ -88,6 +88,8 @@ ENTRIES: Final = (
     Entry("lenet-max", "training", "LeNet-5, max pooling, batch 128, one step"),
     Entry("stored-compare", "stored", "x > 0, 10^5, from stores on disk"),
     Entry("stored-step", "stored", "784-128-128-10, SGD with momentum, one step, likewise"),
+    Entry("paillier-sum", "paillier", "10 clients x 10,000 float32 updates encrypted, summed, decrypted, 2048 bits"),
+    Entry("paillier-rates", "paillier", "ciphertexts a second, 2048 bits"),
     Entry("wan-compare", "network", "x > 0, 10^5", None, (2.9, 0.78)),
     Entry("wan-logistic", "network", "logistic regression 569x30, 5 epochs", None, (10.9, 6.6)),
     Entry("wan-step-1", "network", "784-128-10, cross-entropy, SGD with momentum, batch 128, one step", None, (10.1, 3.3)),

@@ -19,6 +19,7 @@ from mpc.benchmarks import (
     machine,
     mnist,
     network,
+    paillier,
     protocols,
     soak,
     stored,
@@ -120,6 +121,8 @@ def _measured(entries: list[catalog.Entry], options: argparse.Namespace) -> list
             lines += kernels.measure(entry.name, repeat, quick)
         elif entry.group == "links":
             lines += links.measure(entry.name, repeat, quick)
+        elif entry.group == "paillier":
+            lines += paillier.measure(entry.name, repeat, quick)
         elif entry.group == "mnist":
             lines.append(mnist.measure(entry.name, parties, quick, options.data))
         elif entry.group == "stored":

@@ -37,7 +37,8 @@ def print_result(lines: Sequence[Line], machine: dict[str, Any], parties: int, q
                   f"load before {machine['load']}", highlight=False)
     if quick:
         console.print("[bold]--quick: small sizes, one run; these are no measurements[/bold]")
-    for group, title in (("kernels", "Kernels, one thread"), ("links", "Links between two processes")):
+    flat = {"kernels": "Kernels, one thread", "links": "Links between two processes", "paillier": "Paillier, 2048 bits"}
+    for group, title in flat.items():
         kernels = [line for line in lines if line.group == group]
         if not kernels:
             continue
@@ -49,7 +50,7 @@ def print_result(lines: Sequence[Line], machine: dict[str, Any], parties: int, q
             best = (max if line.more_is_better else min)(line.runs)
             table.add_row(line.name, line.variant, _number(line.value), _number(best), line.unit, _goal(line), line.note)
         console.print(table)
-    workloads = [line for line in lines if line.group not in ("kernels", "links", "network")]
+    workloads = [line for line in lines if line.group not in (*flat, "network")]
     exact = [line for line in workloads if line.max_error is None]
     if exact:
         console.print(_workloads(exact, parties))
