@@ -73,7 +73,7 @@ def decrypt(party: Party, share: KeyShare, ciphertexts: list[mpz]) -> list[mpz]:
         for rank, words in enumerate(pending.wait()):
             turns = _turns(rank, len(chunk), parties, key.threshold)
             partial = _unpack(rank, words.tobytes(), key.public_key, len(turns))
-            if rank != party.rank and not key.accepts([chunk[a] for a in turns], partial, _context(number)):
+            if not key.accepts([chunk[a] for a in turns], partial, _context(number)):
                 raise party.blame(rank, key.refusal([rank]))
             for a, value in zip(turns, partial.values, strict=True):
                 rows[a][rank] = value
