@@ -3,10 +3,14 @@
 An owner's arrays become zeros of their shape where they are shared; shapes travel, values do not. Nothing is opened:
 what the program would open or reveal is zeros, and so is every correlation. Control flow that depends on revealed
 values therefore follows zeros: a program may branch on them only where all branches ask for the same.
+
+A store has one plan, and each session takes a dealing of it: a program of several sessions can be planned where they ask
+for the same, each for all of it or for the beginning.
 """
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +18,7 @@ import numpy as np
 
 from mpc import fixed_point, prg
 from mpc.config import VERSION, SessionConfig
+from mpc.errors import ConfigError
 from mpc.exchange import FromOwner, Pending
 from mpc.fixed_point import Words
 from mpc.handshake import Agreement
@@ -27,6 +32,7 @@ from mpc.sharing import Share
 from mpc.transport.base import Transport
 from mpc.transport.frames import HEADER_WORDS, Kind
 
+_PLANNED: ContextVar[Plan | None] = ContextVar("mpc_planned", default=None)  # by this program's sessions so far
 SILENT: Final = (Kind.OPEN, Kind.BITS, Kind.REVEAL)  # carry shares; all other kinds carry public structure
 
 
@@ -85,7 +91,9 @@ class PlanningParty(Party):
         super().__init__(transport, config, agreement)
         self.dealt = prg.derive(prg.fresh_secret(), "dealt")  # streams of nothing
         self.preprocessing = Recorder()
-        self._seed = int.from_bytes(agreement.session[:8], "little")
+        self._before = _PLANNED.get()
+        self._seed = int.from_bytes(agreement.session[:8], "little") if self._before is None else self._before.seed
+        self.manual_seed(self._seed)
         self._path = path
 
     @property
@@ -97,7 +105,8 @@ class PlanningParty(Party):
 
     def measured(self, network: Network) -> None:
         """What is planned for this network is asked for in every run, which measures nothing: numbers begin anew."""
-        self.network = Network(network.one_way, network.bandwidth, stored=True)
+        known = network if self._before is None else self._before.network
+        self.network = Network(known.one_way, known.bandwidth, stored=True)
         self._op = 0
 
     def share(self, value: Any, owner: int, scale: int | None = None) -> Share:
@@ -127,8 +136,21 @@ class PlanningParty(Party):
 
     def close(self) -> None:
         """All parties agree on the plan, by its digest; then it is written."""
-        plan = self.plan
+        plan = self._joined(self.plan)
         self.note("plan", plan.digest)
         super().close()
+        _PLANNED.set(plan)
         if self._path is not None:
             plan.write(Path(self._path))
+
+    def _joined(self, plan: Plan) -> Plan:
+        """The plan of this session and of those before it. Raises ConfigError where they differ."""
+        if self._before is None:
+            return plan
+        short, long = sorted((self._before, plan), key=lambda p: len(p.requests))
+        if long.requests[: len(short.requests)] != short.requests:
+            raise ConfigError(
+                "the program opens several sessions that ask for different correlations, and a store has one plan: put them "
+                "into one session, or into programs of their own with a store for each"
+            )
+        return long

@@ -100,13 +100,16 @@ def _rehearse(
 ) -> Plan | int:
     """The dry run on this machine: its plan, or the exit code of what failed."""
     with tempfile.TemporaryDirectory(prefix="mpc-plan-") as directory:
-        path = plan or os.path.join(directory, "plan")
+        path = os.path.join(directory, "plan")  # not where an earlier program's may be
         code = launch.run_script(program, args, parties, frac_bits=frac_bits, plan=path, checkpoint=checkpoint)
         if code:
             return code
         if not os.path.exists(path):
             raise ConfigError(f"{program} opened no session: there is nothing to plan")
-        return plans.read(Path(path))
+        ready = plans.read(Path(path))
+        if plan is not None:
+            ready.write(Path(plan))
+        return ready
 
 
 def _rehearse_here(

@@ -135,6 +135,17 @@ def test_what_cannot_be_is_said(words: list[str], code: int, text: str, tmp_path
     assert text in " ".join(re.sub("[│╭╮╰╯─]", " ", got.stderr).split())
 
 
+def test_an_earlier_programs_plan_is_not_taken_for_this_ones(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    (tmp_path / "empty.py").write_text("")
+    words = ("preprocess", "-n", "2", "--plan", "the.plan", "--program")
+    assert mpc(*words, "train.py", "--", "9", cwd=tmp_path).returncode == 0
+    before = (tmp_path / "the.plan").read_bytes()
+    ended = mpc(*words, "empty.py", "--out", "stores", cwd=tmp_path)
+    assert ended.returncode == 6 and "opened no session" in ended.stderr
+    assert (tmp_path / "the.plan").read_bytes() == before and not (tmp_path / "stores").exists()
+
+
 def test_help_teaches(tmp_path: Path) -> None:
     text = mpc("preprocess", "--help", cwd=tmp_path).stdout
     assert "mpc run -n 3 --store stores train.py --epochs 5" in text and "zeros" in text

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import mpc
+from mpc import identity
 from mpc.party import Party
 from mpc.preprocessing import plan as plans
-from mpc.preprocessing import requests
+from mpc.preprocessing import production, requests
 from mpc.preprocessing.base import AnyCorrelation
 from mpc.preprocessing.plan import Plan
 from mpc.transport import frames
@@ -166,3 +167,34 @@ def test_a_plan_of_another_release_or_of_nonsense_is_refused(tmp_path: Path) -> 
     msgspec.structs.replace(plan, requests=(b"nonsense",)).write(tmp_path / "bad")
     with pytest.raises(mpc.IntegrityError, match="unreadable"):
         plans.read(tmp_path / "bad")
+
+
+def shuffled(s: Party) -> Any:
+    x = mpc.share(X, 0) + mpc.share(X, 1)
+    return [(xb * xb).reveal() for xb in mpc.data.batches(x, size=5)]
+
+
+def sessions(*programs: Any) -> Any:
+    def main() -> Any:
+        results = []
+        for program in programs:
+            with mpc.session() as s:
+                results.append(program(s))
+        return results
+
+    return main
+
+
+@pytest.mark.parametrize("programs", [(shuffled, shuffled), (compare, lambda s: s.barrier()), (lambda s: s.barrier(), compare)])
+def test_sessions_that_ask_for_the_same_have_one_plan(programs: Any, tmp_path: Path) -> None:
+    mpc.local(sessions(*programs), parties=2, threads=True, plan=tmp_path / "p")
+    plan = plans.read(tmp_path / "p")
+    recipients, keys = production.local_recipients(["rank-0", "rank-1"])
+    production.produce(plan, recipients, identity.create("dealer").secret_key, tmp_path / "s", 2, keys=keys)
+    assert len(mpc.local(sessions(*programs), parties=2, threads=True, store=tmp_path / "s")[0]) == 2
+
+
+def test_sessions_that_ask_for_different_things_are_refused(tmp_path: Path) -> None:
+    """One after the other they would leave the last one's plan, which the first could not use."""
+    with pytest.raises(mpc.ConfigError, match="several sessions that ask for different"):
+        mpc.local(sessions(compare, product), parties=2, threads=True, plan=tmp_path / "p")
