@@ -22,7 +22,7 @@ from mpc.config import MAX_PARTIES, MIN_PARTIES, announced
 from mpc.errors import ConfigError, NotSupported
 from mpc.federated import messages as wire
 from mpc.federated.aggregators import relay
-from mpc.federated.aggregators.base import Aggregator, Combined, checked_weight
+from mpc.federated.aggregators.base import Aggregator, Combined, TooFewContributors, checked_weight
 from mpc.federated.aggregators.relay import LEADER, SEED_BYTES, Status
 from mpc.federated.aggregators.validity import checked
 from mpc.federated.messages import Header, Message
@@ -109,9 +109,10 @@ class SharesAggregator(Aggregator):
             raise NotSupported("keep_secret outside a session: open `with mpc.session()` and call combine at every party")
         if len(self._secrets) != self.parties:
             raise ConfigError("this aggregator has public keys alone: combine in a session of the parties with the secret ones")
-        result: Combined = local(
-            partial(_as_party, self, list(messages or ()), round, length), parties=self.parties, threads=True
-        )[LEADER]
+        program = partial(_as_party, self, list(messages or ()), round, length)
+        result: Combined | TooFewContributors = local(program, parties=self.parties, threads=True)[LEADER]
+        if isinstance(result, TooFewContributors):
+            raise result  # the leader's: it has everybody's reasons
         return result
 
     def _combined(
@@ -239,6 +240,11 @@ class SharesAggregator(Aggregator):
         return SecretTensor(Value(party, mean))
 
 
-def _as_party(aggregator: SharesAggregator, messages: list[bytes], round: int, length: int) -> Combined:
+def _as_party(
+    aggregator: SharesAggregator, messages: list[bytes], round: int, length: int
+) -> Combined | TooFewContributors:
     with session() as party:
-        return aggregator.combine(messages if party.rank == LEADER else None, round=round, length=length)
+        try:
+            return aggregator.combine(messages if party.rank == LEADER else None, round=round, length=length)
+        except TooFewContributors as error:  # at all parties
+            return error
