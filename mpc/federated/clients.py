@@ -1,7 +1,6 @@
 """A data owner: local training in torch on records that stay here. Only the protected update leaves (`Aggregator`)."""
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Union
@@ -9,7 +8,7 @@ from typing import Any, Final, Union
 import numpy as np
 
 from mpc.errors import ConfigError, FixedPointRangeError
-from mpc.federated.weights import Floats, Module, flatten, name_at, torch
+from mpc.federated.weights import Floats, Module, flatten, name_at, seeded, torch
 
 Loss = Callable[[Any, Any], Any]
 LOSSES: Final = ("cross_entropy", "binary_cross_entropy_with_logits", "mse_loss", "l1_loss", "nll_loss")
@@ -73,8 +72,7 @@ class Client:
         make = training.optimizer or (lambda parameters: package.optim.SGD(parameters, training.lr, training.momentum))
         trainable = [p for p in module.parameters() if p.requires_grad]
         module.train()
-        with package.random.fork_rng(devices=[]):
-            package.manual_seed(secrets.randbits(63) if seed is None else seed)
+        with seeded(seed):
             optimizer = make(trainable)
             for batch in self._steps(training):
                 optimizer.zero_grad()

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mpc.errors import ConfigError, IntegrityError
+from mpc.errors import ConfigError, IntegrityError, MPCError
 from mpc.federated import choice, secret, server_optimizers, weights
 from mpc.federated.aggregators.base import Aggregator, Combined, TooFewContributors
 from mpc.federated.clients import Client, Loss, Training, listed
@@ -27,6 +27,7 @@ from mpc.federated.server_optimizers import ServerOptimizer
 from mpc.federated.weights import Module
 
 FLOAT32: Final = 4
+VOID: Final = (TooFewContributors, IntegrityError)  # what makes a round void; the model stays
 
 
 class FedAvg:
@@ -113,7 +114,6 @@ class FedAvg:
         number = len(self.history) + 1
         entry, messages, scratch = Round(number), list[bytes](), deepcopy(self.model)
         state, vector = self.model.state_dict(), weights.flatten(self.model)
-        entry.seconds = dict.fromkeys(("train", "protect", "combine", "evaluate"), 0.0)
         for k in self._drawn(len(clients), number):
             client, started = clients[k], perf_counter()
             entry.bytes_down += FLOAT32 * vector.size
@@ -134,13 +134,15 @@ class FedAvg:
         entry.bytes_up = sum(map(len, messages))
         return entry, messages
 
-    def combined(self, entry: Round, combine: Callable[[], Combined], give_up: bool) -> Combined | None:
+    def combined(
+        self, entry: Round, combine: Callable[[], Combined], give_up: bool, void: tuple[type[MPCError], ...] = VOID
+    ) -> Combined | None:
         """The aggregator's result, noted in ``entry``; None when the round is void: too few contributions, or a sum that
         cannot be one of valid contributions. ``give_up``: raise what made it void."""
         sent, started = entry.accepted, perf_counter()
         try:
             found = combine()
-        except (TooFewContributors, IntegrityError) as error:
+        except void as error:
             entry.void, entry.accepted = str(error), []
             self.history.append(entry)
             failed = "; ".join(f"{name}: {reason}" for name, reason in list(entry.refused.items())[:3])

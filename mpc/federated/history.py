@@ -24,7 +24,7 @@ class Round:
     loss: float | None = None
     accuracy: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     bytes_up: int = 0
     bytes_down: int = 0
     void: str = ""

@@ -28,7 +28,7 @@ from mpc import byte_exchange, identity, nn
 from mpc import party as current_party
 from mpc.errors import ConfigError
 from mpc.federated import messages, weights
-from mpc.federated.aggregators.base import Aggregator
+from mpc.federated.aggregators.base import Aggregator, TooFewContributors
 from mpc.federated.choice import Choice
 from mpc.federated.clients import Client, listed
 from mpc.federated.history import Round
@@ -54,7 +54,7 @@ def fit(fed: Any, clients: Any, rounds: int, score: Callable[[Module], dict[str,
     """`FedAvg.fit` with keep_secret; see this module.
 
     Raises ConfigError at every party where the server's optimiser is not linear, or the aggregator opens its mean;
-    TooFewContributors when the last round, or the third in a row, has too few.
+    TooFewContributors when the last round, or the third in a row, has too few. IntegrityError ends the session.
     """
     party = current_party.current()
     fed.server_optimizer.ahead(np.zeros(1))
@@ -70,14 +70,14 @@ def fit(fed: Any, clients: Any, rounds: int, score: Callable[[Module], dict[str,
         def combine(sent: list[bytes] | None = sent, number: int = number) -> Any:
             return aggregator.combine(sent, round=number, length=length, keep_secret=True)
 
-        combined = fed.combined(entry, combine, give_up=last or voids == fed.patience - 1)
+        combined = fed.combined(entry, combine, last or voids == fed.patience - 1, (TooFewContributors,))
         voids = voids + 1 if combined is None else 0
         if last:
             model = _secret_model(party, fed, combined.mean)
             fed.finish(entry, None, setup.first + rounds - 1 if shown and party.rank == LEADER else 0)
             return model
         if combined is not None:
-            mean = combined.mean.reveal(to=LEADER, reason=f"mean update of round {number}, for the clients, who go on from it")
+            mean = combined.mean.reveal(to=LEADER, reason=f"mean update of round {number}, for the clients")
             if mean is not None:
                 fed.step(mean)
         if party.rank == LEADER:
@@ -113,8 +113,8 @@ def _aggregator(party: Party, choice: Choice, setup: Setup) -> Aggregator:
     if choice.name == "plain":
         raise ConfigError("aggregator 'plain' shows the server every update; with keep_secret=True want 'shares' or 'paillier'")
     if choice.name == "paillier":
-        raise ConfigError("keep_secret under Paillier encryption needs a key that the parties share: mpc.paillier.deal makes it, "
-                          "then aggregator=PaillierAggregator(key_share.public_key, key_share=key_share, task=...)")
+        raise ConfigError("keep_secret under Paillier encryption needs a key that the parties share: mpc.paillier.deal makes "
+                          "it, then aggregator=PaillierAggregator(key_share.public_key, key_share=key_share, task=...)")
     own = identity.create(f"party-{party.rank}")
     keys = [key.decode("ascii") for key in byte_exchange.gather(party, own.public_key.encode("ascii"), LIMIT)]
     return choice.shares(setup.largest, public_keys=keys, secret_key=own.secret_key, task=setup.task)

@@ -7,8 +7,11 @@ they are.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
+from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +21,7 @@ from mpc.errors import ConfigError, ShapeError
 
 Floats = npt.NDArray[np.float64]
 NEEDS_TORCH: Final = 'federated training runs local steps in torch: pip install "mpc[torch]"'
+_GENERATOR: Final = Lock()
 
 
 def torch() -> Any:
@@ -95,6 +99,16 @@ def name_at(module: Any, position: int) -> str:
     raise IndexError(position)
 
 
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """torch's generator from ``seed`` (None: the operating system's) inside; after it, as if nothing had happened. One thread
+    at a time: torch has one generator for all."""
+    package = torch()
+    with _GENERATOR, package.random.fork_rng(devices=[]):
+        package.manual_seed(secrets.randbits(63) if seed is None else seed)
+        yield
+
+
 def made(model: Module | Callable[[], Module], seed: int | None) -> Module:
     """A module of its own: a copy of the one given, or what a class or function makes (with ``seed``: the same each time).
 
@@ -105,11 +119,7 @@ def made(model: Module | Callable[[], Module], seed: int | None) -> Module:
         return deepcopy(model)
     if not callable(model):
         raise ConfigError(f"got a {type(model).__name__}; want a torch.nn.Module, or a function that makes one")
-    with package.random.fork_rng(devices=[]):  # the caller's generator goes on as if nothing had happened
-        if seed is None:
-            package.seed()
-        else:
-            package.manual_seed(seed)
+    with seeded(seed):
         module = model()
     if not isinstance(module, package.nn.Module):
         raise ConfigError(f"{getattr(model, '__name__', 'model')}() gave a {type(module).__name__}; want a torch.nn.Module")
