@@ -123,8 +123,8 @@ def test_nothing_is_used_twice_across_kills_and_resumes(tmp_path: Path, monkeypa
     check_session(first, True)
     moments = {p.rank: len(p.lines) for p in first}
     sessions, killed = [first], 0
-    for unlucky in (*choose.sample(range(PARTIES + 1), PARTIES + 1), choose.randrange(PARTIES + 1)):
-        kill = f"{unlucky}:{choose.randrange(1, moments[unlucky] // 2)}"
+    for times, unlucky in enumerate((*choose.sample(range(PARTIES + 1), PARTIES + 1), choose.randrange(PARTIES + 1))):
+        kill = f"{unlucky}:{choose.randrange(1, moments[unlucky] // (2 + 2 * times))}"  # what is left gets shorter
         results, processes = record(tmp_path, tmp_path / "run", monkeypatch, kill)
         killed += results is None
         check_session(processes, False)
