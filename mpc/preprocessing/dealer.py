@@ -27,14 +27,35 @@ POLL_SECONDS = 0.2
 REFUSED_SECONDS = 5.0  # until a dealer whose key was refused tries again
 
 
+class _Patience:
+    """How long a dealer waits for parties: until it is told to stop. Where it serves one session, who came and went has
+    ``again`` seconds to come again."""
+
+    def __init__(self, transport: Transport, stop: threading.Event | None, again: float | None) -> None:
+        self._transport, self._stop, self._again = transport, stop, again
+        self._heard = 0
+        self._since = 0.0
+
+    def __call__(self) -> bool:
+        if self._again is not None:
+            heard, now = sum(self._transport.meter.frames_received.values()), time.monotonic()
+            if heard != self._heard or self._transport.greeted or not heard:
+                self._heard, self._since = heard, now
+            elif now - self._since > self._again:
+                raise PartyLost(f"all who came are gone, and nobody came again within {self._again:g} s")
+        return self._stop is None or not self._stop.is_set()
+
+
 class _Session:
     """The dealer's side of one session."""
 
-    def __init__(self, transport: Transport, launch: Launch, stop: threading.Event | None, limit: int) -> None:
+    def __init__(
+        self, transport: Transport, launch: Launch, stop: threading.Event | None, limit: int, once: bool = False
+    ) -> None:
         self.transport = transport
         self.receiver = launch.config.world_size - 1
         self.open = set(range(launch.config.world_size))
-        patient = (lambda: True) if stop is None else (lambda: not stop.is_set())
+        patient = _Patience(transport, stop, launch.config.deadline if once else None)
         agreement = agree(transport, launch.config, launch.config.deadline, patient, purpose=None)
         self.checking = agreement.purpose == CHECK
         if self.checking:  # `mpc check` of some party: the links are all there is to it
@@ -81,7 +102,8 @@ def serve(
     """Deal for one session after another until ``stop`` is set (or, without it, until the process ends).
 
     ``limit``: bytes that one request may make the dealer allocate. A session that fails tells its parties and makes room
-    for the next one. ``once``: return after the first session that was more than a check, with its error if it failed.
+    for the next one. ``once``: return after the first session that was more than a check, with its error if it failed;
+    also where parties came, and all have gone for a deadline's time before it began.
     ``told`` hears what happens, in words.
     """
     if not launch.is_dealer:
@@ -96,7 +118,7 @@ def serve(
         session: _Session | None = None
         failure: MPCError | None = None
         try:
-            session = _Session(transport, launch, stop, limit)
+            session = _Session(transport, launch, stop, limit, once)
             told("the links were checked" if session.checking else f"session {number + 1} has begun")
             session.run(stop)
             if not session.checking:

@@ -1,0 +1,77 @@
+"""How long a dealer waits: for ever, but where it serves one session not for parties that came and gave up."""
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from mpc.config import Launch
+from mpc.errors import PartyLost
+from mpc.handshake import agree
+from mpc.meeting import Meeting
+from mpc.preprocessing.dealer import serve
+from mpc.transport import frames
+from mpc.transport.frames import Kind
+from mpc.transport.zmq import ZmqTransport
+from tests.transport.test_transports import secured
+
+DEADLINE = 1.0
+
+
+@contextmanager
+def dealing(once: bool):
+    """(the parties' launches, the dealer's end)."""
+    launches, stop = secured(2, DEADLINE), threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        yield launches, pool.submit(serve, launches[2], None, stop, once=once), pool
+        stop.set()
+
+
+def come_and_go(launch: Launch) -> None:
+    """A party that greets the dealer and is killed before the others come."""
+    link = ZmqTransport.of(launch)
+    meeting = Meeting(link, launch.config)
+    with pytest.raises(PartyLost):
+        meeting.hold(0.5)
+    assert 2 in meeting.hellos
+    link.close(0)
+
+
+def attend(launch: Launch) -> None:
+    link = ZmqTransport.of(launch)
+    try:
+        agree(link, launch.config, 10)
+        link.send(2, frames.pack(Kind.CLOSE, 0, 0, bytes(16)))
+    finally:
+        link.close(1)
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_parties_that_gave_up_are_waited_for_a_deadline_more(once: bool) -> None:
+    with dealing(once) as (launches, dealer, _):
+        come_and_go(launches[0])
+        started = time.monotonic()
+        if once:
+            error = dealer.result(5)
+            assert isinstance(error, PartyLost) and "all who came are gone" in str(error)
+            assert 0.8 * DEADLINE < time.monotonic() - started < 4 * DEADLINE
+        else:
+            time.sleep(3 * DEADLINE)
+            assert not dealer.done()
+
+
+def test_who_comes_again_in_time_is_served() -> None:
+    with dealing(True) as (launches, dealer, pool):
+        come_and_go(launches[0])
+        time.sleep(0.5 * DEADLINE)
+        assert list(pool.map(attend, launches[:2])) == [None, None]
+        assert dealer.result(5) is None
+
+
+def test_who_never_came_is_waited_for_as_long_as_it_takes() -> None:
+    with dealing(True) as (_, dealer, _):
+        time.sleep(3 * DEADLINE)
+        assert not dealer.done()
