@@ -1,0 +1,1 @@
+"""A Flower app whose server never sees an update."""

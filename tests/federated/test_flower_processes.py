@@ -1,0 +1,86 @@
+"""SuperLink, three SuperNodes, and the app in examples/flower_app, as processes of their own that find each other over TCP."""
+from __future__ import annotations
+
+import importlib.util
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch (the extra 'torch') trains the example's model")
+pytest.importorskip("flwr", reason="flwr (the extra 'federated') is what this test is about")
+
+from mpc.federated.flower import LocalDeployment  # noqa: E402
+
+APP = Path(__file__).parent.parent.parent / "examples" / "flower_app"
+BOUND = 2.0**-21 + 2.0**-23  # SharesAggregator's quantisation (20 fraction bits), and float32 weights below 2
+
+
+def example_task() -> Any:
+    spec = importlib.util.spec_from_file_location("flower_app_task", APP / "flower_app" / "task.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def averaged(task: Any, start: dict[str, Any], owners: tuple[int, ...]) -> dict[str, Any]:
+    """Plain federated averaging of one round, in float64."""
+    total, moved = 0, {name: np.zeros(value.shape) for name, value in start.items()}
+    for owner in owners:
+        model = task.make_model()
+        model.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in start.items()})
+        count, _ = task.train(model, owner, epochs=2, lr=0.1, max_norm=10.0)
+        total += count
+        for name, value in model.state_dict().items():
+            moved[name] += count * (value.numpy().astype(float) - start[name])
+    return {name: start[name] + value / total for name, value in moved.items()}
+
+
+def until_asked(log: Path, times: int, within: float) -> None:
+    """Wait until a SuperNode has been asked to train so often."""
+    until = time.monotonic() + within
+    while log.read_text(errors="replace").count("Receiving: train message") < times:
+        assert time.monotonic() < until, log.read_text(errors="replace")
+        time.sleep(0.05)
+
+
+def check(folder: Path, number: int, owners: tuple[int, ...]) -> None:
+    """The weights after a round are those of plain averaging, from the weights before it."""
+    before, after = (dict(np.load(folder / f"round-{k}.npz")) for k in (number - 1, number))
+    want = averaged(example_task(), before, owners)
+    assert list(after) == list(want) and max(np.abs(value).max() for value in want.values()) < 2
+    for name, value in after.items():
+        assert np.abs(want[name] - before[name]).max() > 100 * BOUND  # there was something to learn
+        np.testing.assert_allclose(value, want[name], rtol=0, atol=BOUND, err_msg=f"round {number}, {name}")
+
+
+def test_three_supernodes(tmp_path: Path) -> None:
+    with LocalDeployment(3, folder=tmp_path / "flower") as here:
+        said = here.run(APP, {"num-server-rounds": 1, "fraction-evaluate": 0.0, "save-to": tmp_path}, timeout=200)
+        assert len(here.processes()) >= 4  # that they are found while they live
+    assert "round 1: 3 contributions, 0 refused" in said, said + here.logs()
+    check(tmp_path, 1, (0, 1, 2))
+    assert here.processes() == []
+
+
+@pytest.mark.slow
+def test_a_supernode_is_killed_in_the_midst_of_a_round(tmp_path: Path) -> None:
+    """The round has the others' work. What is not there by the timeout is left out: Flower misses a node after 60 s."""
+    began = time.monotonic()
+    with LocalDeployment(3, folder=tmp_path / "flower") as here:
+        patience = 10 + 5 * (time.monotonic() - began)  # longer on a busy machine
+        run = here.submit(APP, {
+            "num-server-rounds": 2, "aggregator": "paillier", "fraction-evaluate": 0.0, "round-timeout": patience,
+            "save-to": tmp_path,
+        })  # fmt: skip
+        until_asked(here.folder / "node2.log", 2, within=60 + 4 * patience)
+        here.kill(2)
+        said, _ = run.communicate(timeout=60 + 4 * patience)
+    assert "round 1: 3 contributions, 0 refused" in said, said + here.logs()
+    assert "round 2: 2 contributions, 0 refused" in said, said + here.logs()
+    check(tmp_path, 1, (0, 1, 2))
+    check(tmp_path, 2, (0, 1))
+    assert here.processes() == []
