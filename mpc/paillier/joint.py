@@ -58,15 +58,15 @@ def decrypt(party: Party, share: KeyShare, ciphertexts: list[mpz]) -> list[mpz]:
     threshold / parties of the powers. One round per `CHUNK` ciphertexts; all are sent before the first is waited for.
     Raises IntegrityError, at every party, naming whose part is wrong.
     """
-    if party.dry:
-        return [mpz(0)] * len(ciphertexts)
     key, parties = share.key, party.world_size
     starts = range(0, len(ciphertexts), CHUNK)
     chunks = [ciphertexts[start : start + CHUNK] for start in starts]
     sent = []
     for number, chunk in enumerate(chunks):
-        mine = [chunk[a] for a in _turns(party.rank, len(chunk), parties, key.threshold)]
+        mine = [] if party.dry else [chunk[a] for a in _turns(party.rank, len(chunk), parties, key.threshold)]
         sent.append(post(party, _pack(share.partials(mine, _context(number)), key.public_key, _most(len(chunk), share))))
+    if party.dry:
+        return [mpz(0)] * len(ciphertexts)  # as what every dry run opens
     out: list[mpz] = []
     for number, (chunk, pending) in enumerate(zip(chunks, sent, strict=True)):
         rows: list[dict[int, mpz]] = [{} for _ in chunk]

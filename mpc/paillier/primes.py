@@ -82,7 +82,7 @@ def safe_primes(bits: int, count: int = 2, progress: Progress | None = None, tim
     ``progress`` is called every half second with the number of candidates tested so far. Raises ConfigError when a
     process fails, or after ``timeout`` seconds.
     """
-    command = [sys.executable, "-P", "-m", "mpc.paillier.primes", str(bits)]
+    command = [sys.executable, "-P", "-c", f"from {__name__} import main; main()", str(bits)]
     children = [subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) for _ in range(workers())]
     pipes = [child.stdout.fileno() for child in children if child.stdout is not None]
     heard = dict.fromkeys(pipes, b"")
@@ -108,10 +108,7 @@ def safe_primes(bits: int, count: int = 2, progress: Progress | None = None, tim
             child.communicate()
 
 
-def _main() -> None:
+def main() -> None:
+    """What each process of `safe_primes` runs."""
     for found in search(int(sys.argv[1])):
         print(f"{found:x}" if found else ".", flush=True)
-
-
-if __name__ == "__main__":
-    _main()

@@ -1,7 +1,7 @@
 """Encrypted vectors into shares and back: exact, with nothing opened that depends on a value."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,13 @@ from mpc.paillier.conversion import from_shares, to_shares
 from mpc.paillier.dealing import deal
 from mpc.paillier.threshold import KeyShare
 from tests.paillier.safe_primes import FULL, OTHER, SMALL
+from tests.preprocessing import stores
 
 LAYOUT = Layout(bound=8, frac_bits=16, addends=4, mask_bits=1)
 DEALT = {(n, t): deal(parties=n, threshold=t, insecure_primes=SMALL) for n, t in ((2, 1), (2, 2), (3, 2), (3, 3))}
 
 
-def run(program: Callable[[mpc.Party], Any] | Any, parties: int = 3, **options: Any) -> list[Any]:
+def run(program: Any, parties: int = 3, **options: Any) -> list[Any]:
     def function() -> Any:
         with mpc.session() as s:
             return program(s)
@@ -396,14 +397,15 @@ def test_digits_of_a_sum_of_integers() -> None:
     assert digits.compose([-1, 5, 7], 8, 2) == [5 * 256 - 1, 7]
 
 
-def test_the_dry_run_asks_for_the_same(tmp_path: Any) -> None:
-    """A plan of both conversions is what a run with stored correlations needs (`mpc preprocess`)."""
+def test_stored_correlations_serve_both_ways(tmp_path: Path) -> None:
+    """A dry run asks for what the run asks for, and the run needs no dealer."""
     shares = DEALT[2, 2]
-    vector = shares[0].public_key.encrypt(np.ones(30), LAYOUT)
-    path = tmp_path / "plan"
+    x = values((30,), 8.0, 16, np.random.default_rng(0))
+    vector = shares[0].public_key.encrypt(x, LAYOUT)
 
     def program(s: Any) -> Any:
-        return from_shares(to_shares(vector, shares[s.rank]) * 0.5, vector.public_key, LAYOUT).shape
+        return from_shares(to_shares(vector, shares[s.rank]) * 0.5, vector.public_key, LAYOUT)
 
-    assert run(program, 2, plan=path) == [(30,)] * 2
-    assert path.exists()
+    (made, _) = stores.run(program, 2, store=stores.stored(program, tmp_path, 2))
+    got = shares[0].key.combine(made, [s.partial_decrypt(made) for s in shares])
+    np.testing.assert_array_equal(got, np.floor(x / 2 * 2**16) / 2**16)

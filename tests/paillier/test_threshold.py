@@ -5,18 +5,22 @@ import os
 import pickle
 import stat
 from pathlib import Path
+from typing import Any
 
 import gmpy2
 import numpy as np
 import pytest
 from gmpy2 import mpz
+from typer.testing import CliRunner
 
 from mpc import identity
 from mpc.errors import AuthenticationError, ConfigError, IntegrityError
-from mpc.paillier import Layout, primes
+from mpc.paillier import Layout, primes, public_key_from_bytes
 from mpc.paillier.dealing import deal
 from mpc.paillier.share_file import load_key_share, write_key_share
 from mpc.paillier.threshold import KeyShare, PartialDecryption, ThresholdKey
+from mpc.parties.cli import app
+from mpc.parties.commands import paillier as command
 from tests.paillier.safe_primes import FULL, OTHER, SMALL
 
 LAYOUT = Layout(bound=8, frac_bits=16, addends=4)
@@ -195,3 +199,52 @@ def test_a_sealed_share_file(tmp_path: Path) -> None:
         load(party, dealer.public_key)
     with pytest.raises(ConfigError, match="both a recipient and a writer"):
         write_key_share(SHARES[2], tmp_path / "other", recipient=party.public_key)
+
+
+@pytest.fixture
+def dealt(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`mpc paillier deal` with fixed primes; what it printed."""
+    real = command.dealing.deal
+    monkeypatch.setattr(command.dealing, "deal", lambda *args: real(*args, insecure_primes=FULL))
+    monkeypatch.setattr(command.resource, "setrlimit", lambda *args: None)  # of the process of all tests
+
+    def run(*args: str, code: int = 0) -> str:
+        result = CliRunner().invoke(app, ["paillier", "deal", *args])
+        assert result.exit_code == code, result.output
+        return result.output
+
+    return run
+
+
+def test_the_command_writes_a_file_for_each_party(dealt: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    printed = dealt("-n", "2", "--threshold", "2", "--out", str(folder))
+    shares = [load_key_share(folder / f"party-{rank}.share") for rank in range(2)]
+    public = public_key_from_bytes((folder / "public.paillier").read_bytes())
+    assert public.fingerprint.hex() in printed and all(f"{s.secret:x}"[:12] not in printed for s in shares)
+    vector = public.encrypt(X, LAYOUT)
+    np.testing.assert_array_equal(shares[0].key.combine(vector, [s.partial_decrypt(vector) for s in shares]), X)
+    before = (folder / "party-0.share").read_bytes()
+    assert "are not replaced" in dealt("-n", "2", "--out", str(folder), code=6)
+    assert (folder / "party-0.share").read_bytes() == before
+    assert "threshold 5 of 3" in dealt("--threshold", "5", "--out", str(tmp_path / "other"), code=6)
+
+
+def test_the_command_seals_for_the_parties_of_a_run(dealt: Any, tmp_path: Path) -> None:
+    names = ["ash", "birch", "broker"]
+    who = {name: identity.create(name) for name in names}
+    who["broker"].write(tmp_path / "broker.key")
+    text = "".join(
+        f'[[party]]\nname = "{name}"\naddress = "10.0.0.{i + 1}:7700"\npublic_key = "{who[name].public_key}"\n'
+        for i, name in enumerate(names[:2])
+    )
+    config = tmp_path / "run.toml"
+    config.write_text(f'{text}[dealer]\nname = "broker"\npublic_key = "{who["broker"].public_key}"\n')
+    dealt("--config", str(config), "--out", str(tmp_path / "keys"))
+    for rank, name in enumerate(names[:2]):
+        path = tmp_path / "keys" / f"{name}.share"
+        assert load_key_share(path, identity=who[name], writer=who["broker"].public_key).rank == rank
+        with pytest.raises(ConfigError, match="is sealed"):
+            load_key_share(path)
+    config.write_text('protocol = "clear"\n' + text)
+    assert "names no [dealer]" in dealt("--config", str(config), "--out", str(tmp_path / "other"), code=6)
