@@ -1,0 +1,99 @@
+"""The game between an encoder and its critics, in torch. One step: the critics learn, then the encoder, against them."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one training follows; `mpc.privacy.AdversarialEncoder` says what each means."""
+
+    dim: int = 16
+    noise: float = 0.5
+    strength: float = 1.0
+    hidden: int = 128
+    critics: int = 3
+    inner_steps: int = 3
+    epochs: int = 40
+    batch_size: int = 256
+    lr: float = 1e-3
+    seed: int = 0
+
+
+def layers(*widths: int, activation: str = "ReLU", last: str | None = None) -> Any:
+    """A torch.nn.Sequential of Linear layers of these widths, ``activation`` between them and ``last`` at the end."""
+    from torch import nn
+
+    parts: list[Any] = []
+    for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+        parts += [getattr(nn, activation)()] if i else []
+        parts.append(nn.Linear(before, after))
+    return nn.Sequential(*parts, *([getattr(nn, last)()] if last else []))
+
+
+def balanced_weights(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
+    """Weight of each class so that all weigh the same together; mean 1 over the records."""
+    counts = np.bincount(labels, minlength=classes)
+    return np.where(counts > 0, len(labels) / np.maximum(counts, 1) / max((counts > 0).sum(), 1), 0.0)
+
+
+def train(x: Floats, task: Labels, private: Labels, settings: Settings) -> tuple[Any, Any]:
+    """The trained encoder (features -> tanh bottleneck, without noise) and the head (noisy representation -> task).
+
+    A critic's loss is the cross-entropy of the private attribute, each class weighing the same; the encoder's is the task's
+    cross-entropy + ``strength`` * (ln k - the critics' mean loss)+: at ln k a critic knows nothing, and beyond it the encoder
+    would only teach its critics to be wrong, which a fresh attacker turns around. Half of the critics' and the
+    encoder's batches carry noise of the full size, one critic in three sees none: what is hidden from it
+    stays hidden when many queries average the noise out.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    s = settings
+    k_task, k_private = int(task.max()) + 1, int(private.max()) + 1
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(s.seed)
+        encoder = layers(x.shape[1], s.hidden, s.hidden // 2, s.dim, last="Tanh")
+        head = layers(s.dim, s.hidden // 2, k_task)
+        critics = [layers(s.dim, *([s.hidden] * (1 + i % 2)), k_private) for i in range(s.critics)]
+    game = torch.Generator().manual_seed(s.seed)
+    main = torch.optim.Adam([*encoder.parameters(), *head.parameters()], s.lr)
+    against = torch.optim.Adam([p for c in critics for p in c.parameters()], 2 * s.lr)
+    xs, ts, ps = torch.from_numpy(x), torch.from_numpy(task), torch.from_numpy(private)
+    weight = torch.from_numpy(balanced_weights(private, k_private)).float()
+    present = int((weight > 0).sum())
+
+    def noisy(z: Any) -> Any:
+        return z + s.noise * torch.randn(z.shape, generator=game)
+
+    def guesses(z: Any, p: Any) -> Any:
+        return torch.stack([cross_entropy(c(z if i % 3 == 2 else noisy(z)), p, weight) for i, c in enumerate(critics)])
+
+    def batch() -> Any:
+        return torch.randint(len(xs), (min(s.batch_size, len(xs)),), generator=game)
+
+    blind = float(np.log(present))
+    for _ in range(s.epochs * max(1, len(xs) // s.batch_size)):
+        for _ in range(s.inner_steps if s.critics else 0):
+            rows = batch()
+            with torch.no_grad():
+                z = encoder(xs[rows])
+            against.zero_grad()
+            guesses(z, ps[rows]).sum().backward()
+            against.step()
+        rows = batch()
+        z = encoder(xs[rows])
+        loss = cross_entropy(head(noisy(z)), ts[rows])
+        if s.critics:
+            loss = loss + s.strength * (blind - guesses(z, ps[rows])).clamp(min=0).mean()
+        main.zero_grad()
+        loss.backward()
+        main.step()
+    return encoder.eval(), head.eval()

@@ -1,0 +1,83 @@
+"""Advantage from counts per group of records, and the bootstrap over groups."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+DRAWS: Final = 2000
+LEVEL: Final = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A measured value and its interval (95 %, bootstrap over groups of records)."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+    def __float__(self) -> float:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Right guesses and records by attacker, group and class: all that a leak and its interval need.
+
+    ``hits``: attackers x groups x classes; ``totals``: groups x classes.
+    """
+
+    hits: Floats
+    totals: Floats
+
+    @classmethod
+    def of(cls, guesses: Labels, truth: Labels, groups: Labels, classes: int) -> Counts:
+        """From ``guesses`` (attackers x records). ``groups`` number from 0."""
+        count = int(groups.max()) + 1
+        cell = groups * classes + truth
+        totals = np.bincount(cell, minlength=count * classes).reshape(count, classes)
+        hits = [np.bincount(cell, g == truth, count * classes).reshape(count, classes) for g in guesses]
+        return cls(np.array(hits, np.float64), totals.astype(np.float64))
+
+    def advantages(self, weights: Floats) -> Floats:
+        """max over attackers of (balanced accuracy - 1/k) / (1 - 1/k), for each row of ``weights`` (draws x groups).
+
+        k is the number of classes that occur among the records at all; a class that a draw misses is left out of its mean.
+        """
+        present = self.totals.sum(0) > 0
+        k = max(int(present.sum()), 2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            recall = np.einsum("bg,agc->abc", weights, self.hits[..., present]) / (weights @ self.totals[:, present])
+        balanced = np.nanmean(recall, axis=2).max(0)
+        return np.asarray((balanced - 1 / k) / (1 - 1 / k))
+
+    def accuracies(self, weights: Floats) -> Floats:
+        """max over attackers of plain accuracy, for each row of ``weights``."""
+        hits = np.einsum("bg,agc->ab", weights, self.hits)
+        return np.asarray((hits / (weights @ self.totals).sum(1)).max(0))
+
+
+def resamples(groups: int, draws: int = DRAWS, seed: int = 0) -> Floats:
+    """How often each group is drawn, ``draws`` times; before them, as row 0, each group once: the measured value.
+
+    A generator with a seed: an interval is no secret, and a report can be computed again.
+    """
+    rng = np.random.default_rng(seed)
+    return np.vstack([np.ones(groups), rng.multinomial(groups, np.full(groups, 1 / groups), draws)])
+
+
+def estimate(values: Floats, level: float = LEVEL) -> Estimate:
+    """From values over `resamples`: row 0 is the measured value, the others give the percentile interval."""
+    if not np.isfinite(values[0]):
+        return Estimate(float(values[0]), float("nan"), float("nan"))
+    low, high = np.nanquantile(values[1:], [(1 - level) / 2, (1 + level) / 2])
+    return Estimate(float(values[0]), float(low), float(high))

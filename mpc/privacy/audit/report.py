@@ -1,0 +1,168 @@
+"""What an attribute audit found: leaks, reductions and their intervals, over one or several seeds."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from mpc.errors import ConfigError
+from mpc.privacy.audit.intervals import Counts, Estimate, Floats, estimate, resamples
+
+MOST_TASK_LOSS: Final = 0.03  # accuracy that protection may cost
+MOST_NULL: Final = 0.1  # of the raw leak: an audit whose shuffled labels find more has too few records
+
+
+@dataclass(frozen=True)
+class AttributeReport:
+    """A leak of a private attribute. Values are `Estimate`: mean over seeds, with 95 % limits from the bootstrap over groups.
+
+    ``counts``: per seed, right guesses by attacker, group and class. ``owned``, ``records``: the attacker's and the others'.
+    """
+
+    counts: tuple[Mapping[str, Counts], ...]
+    attackers: tuple[str, ...]
+    owned: int
+    records: int
+
+    @property
+    def seeds(self) -> int:
+        return len(self.counts)
+
+    @property
+    def groups(self) -> int:
+        return int(self.counts[0]["leak"].totals.shape[0])
+
+    @property
+    def raw_leak(self) -> Estimate:
+        """A0: the advantage with the features themselves."""
+        return self._mean("raw")
+
+    @property
+    def leak(self) -> Estimate:
+        """A: the advantage with what the encoder hands out, one answer a record."""
+        return self._mean("leak")
+
+    @property
+    def floor(self) -> Estimate | None:
+        """A_f: the advantage with the task's label alone. No encoder that keeps the task can leak less. None without a task."""
+        return self._mean("floor") if "floor" in self.counts[0] else None
+
+    @property
+    def null(self) -> Estimate:
+        """A_n: the advantage of attackers trained on shuffled labels, which is chance."""
+        return self._mean("null")
+
+    @property
+    def person(self) -> Estimate | None:
+        """The advantage of one guess per group, averaged over its records. None without groups that have one value each."""
+        return self._mean("person") if "person" in self.counts[0] else None
+
+    @property
+    def queries(self) -> dict[int, Estimate]:
+        """The advantage when every record is asked for that many times and the answers are averaged."""
+        return {int(n[8:]): self._mean(n) for n in self.counts[0] if n.startswith("queries-")}
+
+    @property
+    def reduction(self) -> Estimate:
+        """R = 1 - A / A0, at most 1 (a leak below zero counts as none), averaged over seeds."""
+        return estimate(np.mean([1 - np.maximum(a, 0) / a0 for a, a0 in self._pairs("leak", "raw")], axis=0))
+
+    @property
+    def excess_reduction(self) -> Estimate | None:
+        """1 - (A - A_f)+ / (A0 - A_f): what could be hidden and was. None without a task."""
+        if self.floor is None:
+            return None
+        floors = [np.maximum(f, 0) for f, _ in self._pairs("floor", "raw")]
+        pairs = self._pairs("leak", "raw")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rows = [1 - np.maximum(a - f, 0) / (a0 - f) for (a, a0), f in zip(pairs, floors, strict=True)]
+        return estimate(np.mean(rows, axis=0))
+
+    @property
+    def task_accuracy(self) -> tuple[Estimate, Estimate] | None:
+        """Of the best of the same four models on the features and on what is handed out. None without a task."""
+        if "task" not in self.counts[0]:
+            return None
+        return estimate(self._values("task_raw")), estimate(self._values("task"))
+
+    @property
+    def task_loss(self) -> Estimate | None:
+        """Accuracy on the features minus accuracy on what is handed out."""
+        return estimate(self._values("task_raw") - self._values("task")) if "task" in self.counts[0] else None
+
+    def at_least(self, share: float = 0.9) -> bool:
+        """Whether "reduced by at least ``share``" may be said: the lower limit of R is no less, at most 3 points of task
+        accuracy were lost, and the null stays under a tenth of the raw leak."""
+        loss = self.task_loss
+        kept = loss is not None and loss.value <= MOST_TASK_LOSS
+        return bool(self.reduction.low >= share and kept and self.null.value < MOST_NULL * self.raw_leak.value)
+
+    def by_attacker(self) -> dict[str, dict[str, float]]:
+        """Each attacker's advantage by view (raw, leak, null ...), averaged over seeds."""
+        one = np.ones((1, self.groups))
+        views = [name for name in self.counts[0] if not name.startswith(("task", "person"))]
+        out: dict[str, dict[str, float]] = {}
+        for i, attacker in enumerate(self.attackers):
+            single = {n: [Counts(c[n].hits[i : i + 1], c[n].totals).advantages(one)[0] for c in self.counts] for n in views}
+            out[attacker] = {name: float(np.mean(values)) for name, values in single.items()}
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain numbers, for JSON."""
+        names = ("raw_leak", "leak", "floor", "null", "reduction", "excess_reduction", "person", "task_loss")
+        values = {name: _plain(getattr(self, name)) for name in names}
+        task = self.task_accuracy
+        return {
+            **values,
+            "queries": {str(n): _plain(e) for n, e in self.queries.items()},
+            "task_accuracy": None if task is None else [_plain(e) for e in task],
+            "at_least_90": self.at_least(0.9),
+            "by_attacker": self.by_attacker(),
+            "seeds": self.seeds, "groups": self.groups, "owned": self.owned, "records": self.records,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        rows = {"raw leak A0": self.raw_leak, "leak A": self.leak, "floor": self.floor, "null": self.null,
+                "reduction R": self.reduction, "excess reduction": self.excess_reduction, "per person": self.person,
+                **{f"{n} queries": e for n, e in self.queries.items()}, "task accuracy lost": self.task_loss}  # fmt: skip
+        lines = [f"{name:<20}{value}" for name, value in rows.items() if value is not None]
+        lines.append(f"{self.records} records of {self.groups} groups, {self.seeds} seeds, 95 % intervals over groups")
+        return "\n".join(lines)
+
+    def _mean(self, name: str) -> Estimate:
+        return estimate(np.mean([self._advantages(i, name) for i in range(self.seeds)], axis=0))
+
+    def _pairs(self, first: str, second: str) -> list[tuple[Floats, Floats]]:
+        return [(self._advantages(i, first), self._advantages(i, second)) for i in range(self.seeds)]
+
+    def _advantages(self, seed: int, name: str) -> Floats:
+        counts = self.counts[seed][name]
+        return counts.advantages(resamples(len(counts.totals)))
+
+    def _values(self, name: str) -> Floats:
+        weights = resamples(self.groups)
+        return np.asarray(np.mean([c[name].accuracies(weights) for c in self.counts], axis=0))
+
+
+def combine(reports: Sequence[AttributeReport]) -> AttributeReport:
+    """One report of several seeds on the same other records: each draw of groups is the same for all seeds.
+
+    Raises ConfigError for none, and for reports on other records, attackers or views.
+    """
+    if not reports:
+        raise ConfigError("combine: got no reports; want at least one")
+    first = reports[0]
+    totals, views = first.counts[0]["leak"].totals, set(first.counts[0])
+    for other in reports[1:]:
+        new = other.counts[0]
+        if new["leak"].totals.shape != totals.shape or (new["leak"].totals != totals).any() or set(new) != views:
+            raise ConfigError("combine: got reports on different records or views; want one split (attacker=...) for all seeds")
+        if other.attackers != first.attackers:
+            raise ConfigError(f"combine: got attackers {first.attackers} and {other.attackers}; want the same")
+    return AttributeReport(tuple(c for r in reports for c in r.counts), first.attackers, first.owned, first.records)
+
+
+def _plain(value: Estimate | None) -> list[float] | None:
+    return None if value is None else [round(v, 5) for v in (value.value, value.low, value.high)]
