@@ -1,10 +1,10 @@
 """Between encrypted vectors and shares: an encrypted aggregate enters the engine, and a secret tensor leaves it encrypted.
 
 Both run inside ``with mpc.session()`` at every party alike, and open nothing that depends on a value: the ledger gets no
-line. The parties are semi-honest, as the engine's are; what that admits here: a party that adds a ciphertext other than its
-mask's makes the result wrong, and one that waits for the others' ciphertexts and cancels their masks can see the aggregate.
-Wrong partial decryptions are refused at every party, with the rank. ``threshold`` colluding parties need none of this: they
-can decrypt the vector itself.
+line. The parties are semi-honest, as the engine's are: a party that adds a ciphertext other than its mask's, or computes its
+words otherwise, makes the result wrong unseen. It cannot see more by it in the decryption, since everybody commits to its
+masks first: what is opened contains an honest party's mask. Wrong partial decryptions are refused at every party, with the
+rank. ``threshold`` colluding parties need none of this: they can decrypt the vector itself.
 """
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def to_shares(vector: EncryptedVector, key_share: KeyShare) -> SecretTensor:
     M = P + sum R_i mod n, uniform whatever the plaintext P is (perfectly hidden, not just statistically; the ciphertexts
     hide R_i as any). Then P = M - sum R_i + c n over the integers. The engine computes c and the carries between slots,
     one exact truncation each (error probability 0, nothing opened but under the engine's own masks), and the slots of P are
-    shares modulo 2^64. Exact. Rounds: 1 for the masks, 1 per 128 ciphertexts for their decryption (sent without waiting), 2
+    shares modulo 2^64. Exact. Rounds: 2 for the masks, 1 per 128 ciphertexts for their decryption (sent without waiting), 2
     exact truncations. Each ciphertext is decrypted by ``threshold`` of the parties, in turn.
 
     The vector's layout needs one bit of room: ``mask_bits=1``. Values beyond the layout's bound, which a dishonest client can
@@ -62,7 +62,7 @@ def to_shares(vector: EncryptedVector, key_share: KeyShare) -> SecretTensor:
             return SecretTensor(Value(party, Share(np.zeros(vector.shape, np.uint64), vector.scale)))
         clear = party.config.protocol == "clear"
         masks = [mpz(0) if clear else random_below(public.n) for _ in vector.ciphertexts]
-        masked = product(party, public, public.encrypt_plaintexts(masks), list(vector.ciphertexts))
+        masked = product(party, public, public.encrypt_plaintexts(masks), list(vector.ciphertexts), commit=True)
         opened = decrypt(party, key_share, masked)
         words = _plain(vector, opened) if clear else _digits(party, vector, masks, opened)
         return SecretTensor(Value(party, Share(words.reshape(vector.shape), vector.scale)))

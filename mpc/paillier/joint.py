@@ -5,6 +5,7 @@ no ciphertext, or a wrong partial decryption, is named in the error at every par
 """
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import numpy as np
@@ -32,23 +33,38 @@ def post(party: Party, data: bytes) -> Pending:
     return party.post(Kind.CIPHERTEXTS, party.next_op(), frame, (words,))
 
 
-def product(party: Party, key: PublicKey, own: list[mpz], start: list[mpz] | None = None) -> list[mpz]:
+def product(
+    party: Party, key: PublicKey, own: list[mpz], start: list[mpz] | None = None, commit: bool = False
+) -> list[mpz]:
     """``start`` times every party's ciphertexts: encryptions of the sums. One round.
 
-    Raises IntegrityError, at every party, where somebody sent what is no unit modulo n^2.
+    ``commit``: one round more, in which everybody sends a hash of what it will send, so that nobody chooses its ciphertexts
+    by those of others. Raises IntegrityError, at every party, where somebody sent what is no unit modulo n^2, or other
+    ciphertexts than those it had committed to.
     """
     width = ciphertext_bytes(key)
-    pending = post(party, b"".join(c.to_bytes(width, "little") for c in own))
+    data = b"".join(c.to_bytes(width, "little") for c in own)
+    promised = [words.tobytes() for words in post(party, _digest(party.rank, data)).wait()] if commit else []
+    pending = post(party, data)
     total = own if start is None else [a * b % key.n_squared for a, b in zip(start, own, strict=True)]
     for rank, words in enumerate(pending.wait()):
-        if rank != party.rank:
-            theirs = _numbers(words.tobytes(), width, len(own))
-            try:
-                check_ciphertexts(theirs, key)
-            except IntegrityError as error:
-                raise party.blame(rank, IntegrityError(f"{party.transport.name(rank)} sent {error}")) from None
-            total = [a * b % key.n_squared for a, b in zip(total, theirs, strict=True)]
+        if rank == party.rank:
+            continue
+        sent = words.tobytes()[: len(data)]
+        theirs = _numbers(sent, width, len(own))
+        try:
+            if commit and promised[rank] != _digest(rank, sent):
+                raise IntegrityError("other ciphertexts than those it had committed to")
+            check_ciphertexts(theirs, key)
+        except IntegrityError as error:
+            raise party.blame(rank, IntegrityError(f"{party.transport.name(rank)} sent {error}")) from None
+        total = [a * b % key.n_squared for a, b in zip(total, theirs, strict=True)]
     return total
+
+
+def _digest(rank: int, data: bytes) -> bytes:
+    """A commitment: the ciphertexts are random enough to be hidden by it."""
+    return hashlib.blake2b(bytes([rank]) + data, digest_size=32, person=b"mpc-masks-v1").digest()
 
 
 def decrypt(party: Party, share: KeyShare, ciphertexts: list[mpz]) -> list[mpz]:

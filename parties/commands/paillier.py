@@ -45,7 +45,9 @@ def deal(
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     with failing():
-        names, keys, writer = [f"party-{rank}" for rank in range(parties)], [None] * parties, None
+        names = [f"party-{rank}" for rank in range(parties)]
+        keys: list[str | None] = [None] * parties
+        writer: identity.Identity | None = None
         if config is not None:
             names, keys, writer = _sealed(Path(config), key)
         folder = Path(out)

@@ -318,9 +318,35 @@ def test_what_is_no_ciphertext_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         return real(party, bytes(len(data)) if party.rank == 2 else data)
 
     monkeypatch.setattr(joint, "post", posting)
+    for program in (
+        lambda s: to_shares(vector, shares[s.rank]),
+        lambda s: from_shares(mpc.constant(np.ones(3)), vector.public_key, LAYOUT),
+    ):
+        for rank, error in enumerate(outcomes(program)):
+            assert isinstance(error, IntegrityError), error
+            assert rank == 2 or "party 2" in str(error)
+
+
+def test_masks_chosen_after_seeing_the_others_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Party 2 would cancel the others' masks, and see the aggregate; its commitment does not let it."""
+    shares = DEALT[3, 2]
+    public = shares[0].public_key
+    vector = public.encrypt(np.ones(3), LAYOUT)
+    real, calls = joint.post, []
+
+    def rushing(party: Any, data: bytes) -> Any:
+        if party.rank == 2:
+            calls.append(data)
+            if len(calls) == 2:
+                data = b"".join(c.to_bytes(128, "little") for c in public.encrypt_plaintexts([mpz(7)]))
+                assert len(data) == len(calls[1])
+        return real(party, data)
+
+    monkeypatch.setattr(joint, "post", rushing)
     for rank, error in enumerate(outcomes(lambda s: to_shares(vector, shares[s.rank]))):
-        assert isinstance(error, IntegrityError), error
+        assert isinstance(error, IntegrityError) and error.peer == 2
         assert rank == 2 or "party 2" in str(error)
+        assert rank == 2 or "had committed to" in str(error) or error.echo is not None
 
 
 def test_differing_vectors_are_a_program_mismatch() -> None:
