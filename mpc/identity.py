@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,7 +114,7 @@ def checked_public_key(key: str, whose: str) -> str:
     """``key``, if it can be a public key. Raises ConfigError."""
     try:
         fine = len(key) == 40 and len(z85.decode(key)) == 32
-    except (ValueError, KeyError, IndexError, UnicodeEncodeError):
+    except (ValueError, KeyError, IndexError, struct.error):  # the last: five characters beyond 2^32
         fine = False
     if not fine:
         raise ConfigError(f"{whose}: got public_key {key!r}; want the 40 characters that `mpc keygen` printed")

@@ -90,6 +90,7 @@ TWO = party("a") + party("b")
         (party("a") + party("b", key=KEYS["z"].public_key) + dealer(), "public keys are the same"),
         (party("a", key="") + party("b") + dealer(), "a: got public_key ''; want the 40 characters"),
         (party("a", key="~" * 40) + party("b") + dealer(), "a: got public_key"),
+        (party("a", key="#" * 40) + party("b") + dealer(), "a: got public_key"),  # five of them are more than 32 bits
         (party("a", key="ä" * 40) + party("b") + dealer(), "a: got public_key"),
         (party("a").replace('"a"', '"a b"') + party("b") + dealer(), "got name 'a b'"),
         *(

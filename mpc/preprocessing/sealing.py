@@ -7,6 +7,7 @@ header are associated data: records cannot be altered, exchanged or carried into
 """
 from __future__ import annotations
 
+import struct
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -39,7 +40,7 @@ def public_bytes(key: str) -> bytes:
     """A public key of `mpc keygen` (Z85, the same curve) as 32 bytes. Raises ConfigError."""
     try:
         decoded = z85.decode(key)
-    except (ValueError, KeyError, IndexError):
+    except (ValueError, KeyError, IndexError, struct.error):  # the last: five characters beyond 2^32
         decoded = b""
     if len(decoded) != KEY_BYTES:
         raise ConfigError(f"got public key {key!r}; want the 40 characters that `mpc keygen` printed")

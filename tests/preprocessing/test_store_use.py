@@ -100,6 +100,12 @@ def test_two_processes_do_not_share_a_store(folder: Path) -> None:
 
 
 # --- making stores
+@pytest.mark.parametrize("key", ["", "#" * 40, "~" * 40, "ä" * 40, "0" * 35])
+def test_what_is_no_public_key_is_named(key: str) -> None:
+    with pytest.raises(mpc.ConfigError, match="got public key .*; want the 40 characters"):
+        sealing.public_bytes(key)
+
+
 def test_stores_are_never_replaced_and_nothing_half_made_stays(tmp_path: Path) -> None:
     folder = stored(product, tmp_path)
     plan = planned(product, tmp_path)
