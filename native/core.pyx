@@ -22,6 +22,7 @@ include "planes.pxi"
 include "compare.pxi"
 include "bytewise.pxi"
 include "harmonics.pxi"
+include "modular.pxi"
 
 
 def isa():

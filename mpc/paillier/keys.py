@@ -6,8 +6,8 @@ sizes, layouts and numbers of addends only: semantically secure under decisional
 h under the short-exponent assumption too (`mpc.paillier.noise`). Ciphertexts can be changed by whoever carries them:
 authenticate the channel.
 
-Constant-time: decryption's two exponentiations (`gmpy2.powmod_sec`). Not constant-time: GMP's other products and
-divisions by p and q, key generation, and noise.
+Constant-time: decryption's two exponentiations (`mpc.paillier.modular`, with or without its kernel). Not constant-time:
+GMP's other products and divisions by p and q, key generation, and part of the noise (`mpc.paillier.noise`).
 """
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from gmpy2 import mpz
 
 from mpc.errors import AuthenticationError, ConfigError
 from mpc.fixed_point import Floats, as_array
+from mpc.paillier.modular import powers
 from mpc.paillier.noise import Noise, OwnerNoise, random_below
 from mpc.paillier.packing import DEFAULT, Digits, Layout
-from mpc.paillier.parallel import in_parallel
 from mpc.paillier.vector import EncryptedVector
 
 BITS: Final = (2048, 3072)
@@ -147,16 +147,12 @@ class PrivateKey:
 
     def decrypt_ciphertexts(self, ciphertexts: Sequence[mpz]) -> list[mpz]:
         """The plaintexts modulo n of ciphertexts."""
-        return in_parallel(self._decrypted, ciphertexts)
-
-    def _decrypted(self, ciphertexts: Sequence[mpz]) -> list[mpz]:
-        (p, p2, hp), (q, q2, hq) = self._parts
-        inverse, out = self._p_inverse, []
-        for c in ciphertexts:
-            mp = (gmpy2.powmod_sec(c % p2, p - 1, p2) - 1) // p * hp % p
-            mq = (gmpy2.powmod_sec(c % q2, q - 1, q2) - 1) // q * hq % q
-            out.append(mp + p * ((mq - mp) * inverse % q))
-        return out
+        halves = []
+        for prime, square, factor in self._parts:
+            powered = powers([c % square for c in ciphertexts], prime - 1, square)
+            halves.append([(x - 1) // prime * factor % prime for x in powered])
+        p, q = self._p, self._q
+        return [a + p * ((b - a) * self._p_inverse % q) for a, b in zip(*halves, strict=True)]
 
 
 def generate_keypair(bits: int = 2048, *, insecure_bits: int | None = None) -> tuple[PublicKey, PrivateKey]:

@@ -4,27 +4,27 @@ With h (Damgård, Jurik, Nielsen, "A generalization of Paillier's public-key sys
 voting", Int. J. Inf. Security 9, 2010): (h^n)^s with h = -y^2 mod n and s of |n| / 2 bits, by a table of powers of h^n.
 That rests on decisional composite residuosity *and* on h^s with short s looking like a random element of Jacobi symbol 1,
 which Goldreich and Rosen (J. Cryptology 16, 2003) prove from factoring for exponents of |n| / 2 bits.
-Without h (phe's keys): r^n with r below n, about ten times slower.
+Without h (phe's keys): r^n with r below n, many times slower.
 
-s and r come from os.urandom. Not constant-time: the table is indexed by s, so who shares the machine's caches with the
-encrypting process may learn about s; GMP's products and r^n are not constant-time either.
+s and r come from os.urandom. Constant-time: the powers with secret s, where the machine has the kernel of
+`mpc.paillier.modular`. Elsewhere its table is read at the digits of s: who shares the machine's caches with the encrypting
+process may then learn about s. r^n has a public exponent; GMP's products with r are not constant-time.
 """
 from __future__ import annotations
 
 import os
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import gmpy2
 from gmpy2 import mpz
 
+from mpc.paillier.modular import FixedBase, powers
 from mpc.paillier.parallel import in_parallel
 
 if TYPE_CHECKING:
     from mpc.paillier.keys import PublicKey
-
-WINDOW: Final = 6  # bits: the table of a 2048-bit key has 5.6 MB and takes 50 ms
 
 
 def random_below(limit: mpz) -> mpz:
@@ -36,29 +36,10 @@ def random_below(limit: mpz) -> mpz:
             return got
 
 
-class FixedBase:
-    """base^s mod modulus for many s below 2^bits: one product per window of s, of powers base^(d * 2^(WINDOW * i))."""
-
-    def __init__(self, base: mpz, modulus: mpz, bits: int) -> None:
-        self._modulus, self.bytes = modulus, bits // 8
-        self._rows: list[list[mpz]] = []
-        for _ in range(-(-bits // WINDOW)):
-            row = [mpz(1)]
-            for _ in range((1 << WINDOW) - 1):
-                row.append(row[-1] * base % modulus)
-            base = row[-1] * base % modulus
-            self._rows.append(row)
-
-    def powers(self, exponents: Sequence[bytes]) -> list[mpz]:
-        modulus, mask, out = self._modulus, (1 << WINDOW) - 1, []
-        for exponent in exponents:
-            s, result = int.from_bytes(exponent, "little"), None
-            for row in self._rows:
-                factor = row[s & mask]
-                result = factor if result is None else result * factor % modulus
-                s >>= WINDOW
-            out.append(result)
-        return out
+def short_exponents(count: int, key_bits: int) -> list[int]:
+    """Uniform below 2^(|n| / 2)."""
+    size = key_bits // 2
+    return [int.from_bytes(os.urandom(-(-size // 8)), "little") & ((1 << size) - 1) for _ in range(count)]
 
 
 class Noise:
@@ -111,7 +92,7 @@ class Noise:
         table = self._table
         if table is None:
             table = self._table = FixedBase(gmpy2.powmod(key.h, key.n, key.n_squared), key.n_squared, key.bits // 2)
-        return table.powers([os.urandom(table.bytes) for _ in range(count)])
+        return table.powers(short_exponents(count, key.bits))
 
     def _full(self, bases: Sequence[mpz]) -> list[mpz]:
         return gmpy2.powmod_base_list(list(bases), self.key.n, self.key.n_squared)
@@ -132,19 +113,14 @@ class OwnerNoise(Noise):
     def _make(self, count: int) -> list[mpz]:
         key, (p, q) = self.key, self._primes
         if key.h is None:
-            return in_parallel(self._both, [(random_below(p), random_below(q)) for _ in range(count)])
+            of_p, of_q = (powers([random_below(x) for _ in range(count)], x, x * x) for x in (p, q))
+            return self._joined(of_p, of_q)
         if not self._tables:
             self._tables = [FixedBase(gmpy2.powmod(key.h, key.n, x * x), x * x, key.bits // 2) for x in (p, q)]
-        return self._of_tables([os.urandom(self._tables[0].bytes) for _ in range(count)])
-
-    def _both(self, bases: Sequence[tuple[mpz, mpz]]) -> list[mpz]:
-        p, q = self._primes
-        return [self._joined(gmpy2.powmod_sec(a, p, p * p), gmpy2.powmod_sec(b, q, q * q)) for a, b in bases]
-
-    def _of_tables(self, exponents: Sequence[bytes]) -> list[mpz]:
+        exponents = short_exponents(count, key.bits)
         of_p, of_q = (table.powers(exponents) for table in self._tables)
-        return [self._joined(a, b) for a, b in zip(of_p, of_q, strict=True)]
+        return self._joined(of_p, of_q)
 
-    def _joined(self, a: mpz, b: mpz) -> mpz:
-        p, q = self._primes
-        return a + p * p * ((b - a) * self._inverse % (q * q))
+    def _joined(self, of_p: list[mpz], of_q: list[mpz]) -> list[mpz]:
+        p2, q2 = (x * x for x in self._primes)
+        return [a + p2 * ((b - a) * self._inverse % q2) for a, b in zip(of_p, of_q, strict=True)]

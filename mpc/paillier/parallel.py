@@ -17,12 +17,16 @@ def workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_parallel(function: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -> list[R]:
-    """``function(items)``, cut into one consecutive piece per core. Threads end with the call; exceptions come through."""
-    count = min(workers(), len(items))
+def in_parallel(function: Callable[[Sequence[T]], list[R]], items: Sequence[T], together: int = 1) -> list[R]:
+    """``function(items)``, cut into one consecutive piece per core: whole multiples of ``together`` items, but for the last.
+
+    Threads end with the call; exceptions come through.
+    """
+    count = min(workers(), -(-len(items) // together))
     if count <= 1:
         return function(items) if items else []
-    cuts = [len(items) * i // count for i in range(count + 1)]
+    groups = -(-len(items) // together)
+    cuts = [min(len(items), groups * i // count * together) for i in range(count + 1)]
     with ThreadPoolExecutor(count) as pool:
         pieces = pool.map(_without_gil, [function] * count, (items[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)))
         return [result for piece in pieces for result in piece]

@@ -22,7 +22,7 @@ VERSION: Final = 1
 MAX_DIMENSIONS: Final = 8
 MAX_SCALE: Final = 1 << 8
 _KEY: Final = struct.Struct("<4sBBI")  # magic, version, has h, bits
-_HEAD: Final = struct.Struct("<4sB16s dHQdHH? HQQ B")  # magic, version, key; layout; scale, addends, magnitude; dimensions
+_HEAD: Final = struct.Struct("<4sB16s dHQdHHB HQQ B")  # magic, version, key; layout; scale, addends, magnitude; dimensions
 _LAYOUT: Final = ("bound", "frac_bits", "addends", "weight_bound", "mask_bits", "weight_frac_bits", "packed")
 
 

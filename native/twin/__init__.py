@@ -24,6 +24,7 @@ from .compare import (
 )
 from .dealing import deal_monomials, deal_tables
 from .harmonics import exponentials, fourier_series, harmonics
+from .modular import modular_fixed, modular_lanes, modular_power, modular_table, modular_table_size
 from .planes import (
     bit_finish,
     deal_select,
@@ -61,6 +62,11 @@ __all__ = [
     "harmonics",
     "isa",
     "matmul",
+    "modular_fixed",
+    "modular_lanes",
+    "modular_power",
+    "modular_table",
+    "modular_table_size",
     "mul",
     "mul_add",
     "mul_bits",

@@ -9,19 +9,13 @@ from gmpy2 import mpz
 
 from mpc.errors import ConfigError
 from mpc.paillier import Layout, Noise, PrivateKey, PublicKey
-from mpc.paillier.noise import FixedBase, OwnerNoise, random_below
+from mpc.paillier.noise import OwnerNoise, random_below
 
 LAYOUT = Layout(1.0, 16, 4)
 
 
 def without_h(private: PrivateKey) -> PrivateKey:
     return PrivateKey(private.p, private.q, insecure_any_size=True)
-
-
-def test_a_fixed_base_gives_powers(public: PublicKey) -> None:
-    table = FixedBase(mpz(7), public.n_squared, 512)
-    exponents = [bytes(64), b"\1" + bytes(63), b"\xff" * 64, os.urandom(64)]
-    assert table.powers(exponents) == [gmpy2.powmod(7, int.from_bytes(e, "little"), public.n_squared) for e in exponents]
 
 
 @pytest.mark.parametrize("kind", ["public", "owner", "public without h", "owner without h"])
