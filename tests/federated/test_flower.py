@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import mpc
+from mpc import identity
 from mpc.errors import ConfigError
 from mpc.federated.aggregators.base import Aggregator
 from mpc.federated.aggregators.paillier import PaillierAggregator
@@ -17,7 +19,7 @@ from tests.federated import flower_network as flower  # first: it skips where th
 from tests.federated.flower_network import START, Error, Message, Network, Node, arrays, expected, federation, record
 from tests.paillier.keys import fixed_private
 
-from mpc.federated.flower import SecureAggregationMod, SecureFedAvg, fingerprint  # isort: skip
+from mpc.federated.flower import SecureAggregationMod, SecureFedAvg, fingerprint, serve  # isort: skip
 from mpc.federated.flower.records import CONTRIBUTION, contribution  # isort: skip
 
 
@@ -195,6 +197,27 @@ def test_errors_do_not_become_weights() -> None:
     strategy = SecureFedAvg(AGGREGATORS["shares"](), fraction_evaluate=0.0, min_train_nodes=4)
     same(arrays(run(strategy, Network([*federation().nodes.values(), gone])).arrays), expected((2, 3, 4)), 1e-6)
     assert strategy.reports[0].refused == {5: "it replied with an error: no data today"}
+
+
+def test_the_serverapp_is_one_of_the_parties() -> None:
+    """As it is in earnest: each party has its own secret key alone, and the other two run no Flower."""
+    made = [identity.create(f"party-{rank}") for rank in range(3)]
+    keys, task = [i.public_key for i in made], "a training"
+
+    def party() -> Any:
+        with mpc.session() as s:
+            aggregator = SharesAggregator(
+                public_keys=keys, secret_key=made[s.rank].secret_key, max_norm=16, max_weight=64, min_clients=3, task=task
+            )
+            if s.rank == 0:
+                strategy = SecureFedAvg(aggregator, fraction_evaluate=0.0)
+                network = federation(3, lambda number, reply: None if number == 4 and strategy._turn == 2 else reply)
+                return arrays(run(strategy, network, rounds=3).arrays), [report.accepted != () for report in strategy.reports]
+            return [serve(aggregator, round=turn, length=15) for turn in (1, 2, 3)]
+
+    (weights, went), *others = mpc.local(party, parties=3, threads=True)
+    same(weights, expected((2, 3, 4), expected((2, 3, 4))), 2.0**-19)
+    assert went == [True, False, True] and others == [went, went]
 
 
 def test_the_fingerprint_is_of_limits_and_keys() -> None:

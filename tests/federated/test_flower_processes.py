@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch (the extra 'torch') trains the example's model")
 pytest.importorskip("flwr", reason="flwr (the extra 'federated') is what this test is about")
 
+from mpc import identity  # noqa: E402
 from mpc.federated.flower import LocalDeployment  # noqa: E402
+from mpc.federated.flower.local import free_ports  # noqa: E402
 
 APP = Path(__file__).parent.parent.parent / "examples" / "flower_app"
 BOUND = 2.0**-21 + 2.0**-23  # SharesAggregator's quantisation (20 fraction bits), and float32 weights below 2
@@ -64,6 +68,44 @@ def test_three_supernodes(tmp_path: Path) -> None:
     assert "round 1: 3 contributions, 0 refused" in said, said + here.logs()
     check(tmp_path, 1, (0, 1, 2))
     assert here.processes() == []
+
+
+def keys_and_run_toml(folder: Path) -> Path:
+    """Three parties and a dealer on 127.0.0.1, each with a key file."""
+    ports, lines = free_ports(6), []
+    for rank, name in enumerate(("clinic", "institute", "registry", "broker")):
+        made = identity.create(name)
+        made.write(folder / f"{name}.key")
+        place = f'address = "127.0.0.1:{ports[2 * rank]}"\nbulk = "127.0.0.1:{ports[2 * rank + 1]}"\n' if rank < 3 else ""
+        lines.append(f'{"[[party]]" if rank < 3 else "[dealer]"}\nname = "{name}"\npublic_key = "{made.public_key}"\n{place}')
+    (folder / "run.toml").write_text("deadline = 30.0\n" + "\n".join(lines))
+    return folder / "run.toml"
+
+
+@pytest.mark.slow
+def test_the_computing_parties_are_processes_of_their_own(tmp_path: Path) -> None:
+    """As in earnest: the ServerApp is one party of three and holds no other's key; nodes know whom they trust."""
+    run_toml = keys_and_run_toml(tmp_path)
+    start, script = [sys.executable, "-P", "-m", "mpc.parties"], [str(APP / "computing_party.py"), str(run_toml), "trial", "1"]
+    commands = [["run", "--config", str(run_toml), "--as", name, *script] for name in ("institute", "registry")]
+    commands.append(["dealer", "--config", str(run_toml), "--once"])
+    pipe: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    others = [subprocess.Popen([*start, *command], **pipe) for command in commands]
+    try:
+        with LocalDeployment(3, folder=tmp_path / "flower") as here:
+            said = here.run(APP, {
+                "num-server-rounds": 1, "fraction-evaluate": 0.0, "save-to": tmp_path, "run-toml": run_toml, "party": "clinic",
+                "task": "trial",
+            }, timeout=200)  # fmt: skip
+        assert "round 1: 3 contributions, 0 refused" in said, said + here.logs()
+        told = [other.communicate(timeout=30)[0] for other in others[:2]]
+        assert [other.wait(30) for other in others] == [0, 0, 0], told
+        assert "1 of 1 rounds gave a model" in told[0] and "1 of 1 rounds gave a model" in told[1]
+    finally:
+        for other in others:
+            other.kill()
+            other.communicate()
+    check(tmp_path, 1, (0, 1, 2))
 
 
 @pytest.mark.slow

@@ -13,10 +13,15 @@ server_app.py, as ever but for the strategy::
     strategy.start(grid, ArrayRecord(model.state_dict()), num_rounds=20, timeout=600)
 
 SuperLink, SuperNodes and ``flwr run`` are Flower's. `LocalDeployment` starts them on this machine; examples/flower_app is a
-complete app. Who learns what is the aggregator's matter (see its module). Where the aggregator is made inside the
-ServerApp as above, that one process holds the keys of all computing parties: good for a trial. In earnest the ServerApp is one
-party of a session (SharesAggregator with the parties' public keys) or has no decryption key (PaillierAggregator with a holder
-elsewhere). Data owners run code that the app's author sent: they should read it, and pin its signer (``--trusted-entities``).
+complete app. Who learns what is the aggregator's matter (see its module). Where the aggregator is made inside the ServerApp, as
+above, that one process holds the keys of all computing parties: good for a trial. In earnest it holds one key at most:
+
+- shares: the ServerApp is the first party of run.toml (``with as_party("run.toml", "clinic"): strategy.start(...)``) and makes
+  SharesAggregator(public_keys=public_keys("run.toml"), task="..."); the other parties `serve` each round in their sessions;
+- paillier: PaillierAggregator with a ``holder`` whose ``decrypt`` asks the key's holders elsewhere.
+
+Clients compare the keys they are told with a fingerprint from somebody they trust (`SecureAggregationMod`). Data owners run
+code that the app's author sent: they should read it, and pin who signs it (``flower-supernode --trusted-entities``).
 """
 from __future__ import annotations
 
@@ -27,7 +32,17 @@ except ModuleNotFoundError as error:
 
 from mpc.federated.flower.local import LocalDeployment
 from mpc.federated.flower.mod import SecureAggregationMod
+from mpc.federated.flower.party import as_party, public_keys, serve
 from mpc.federated.flower.public import fingerprint
 from mpc.federated.flower.strategy import RoundReport, SecureFedAvg
 
-__all__ = ["LocalDeployment", "RoundReport", "SecureAggregationMod", "SecureFedAvg", "fingerprint"]
+__all__ = [
+    "LocalDeployment",
+    "RoundReport",
+    "SecureAggregationMod",
+    "SecureFedAvg",
+    "as_party",
+    "fingerprint",
+    "public_keys",
+    "serve",
+]

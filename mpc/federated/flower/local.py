@@ -53,7 +53,7 @@ class LocalDeployment:
     def __enter__(self) -> LocalDeployment:
         self.folder = (self._given or Path(tempfile.mkdtemp(prefix="mpc-flower-"))).resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
-        link, *ports = _free_ports(1 + self.nodes)
+        link, *ports = free_ports(1 + self.nodes)
         self.address = f"127.0.0.1:{link}"
         try:
             self._start("superlink", ["flower-superlink", "--insecure", "--host", "127.0.0.1", "--port", str(link),
@@ -178,7 +178,7 @@ class LocalDeployment:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody has at this moment, all different."""
     sockets = [socket.socket() for _ in range(count)]
     try:
