@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-GROUPS: Final = ("kernels", "links", "protocols", "functions", "layers", "training", "stored", "paillier", "network", "mnist")
-ON_REQUEST: Final = ("network", "mnist")  # minutes each, and need root or real data: only where asked for by group or name
+GROUPS: Final = ("kernels", "links", "protocols", "functions", "layers", "training", "stored", "paillier", "network", "mnist",
+                 "federated")
+ON_REQUEST: Final = ("network", "mnist", "federated")  # minutes each, and need root, data or torch: only where asked for
 PEERS: Final = ("CrypTen TFP", "SPU semi2k")
 PEERS_NOTE: Final = "peers.md, another day: torch int64 1024^3 at 5.1 GMAC/s there"
 
@@ -104,6 +105,12 @@ ENTRIES: Final = (
     Entry("mnist-adam", "mnist", "784-128-128-10 by Adam, 5 epochs"),
     Entry("mnist-lenet-avg", "mnist", "LeNet-5 with average pooling, 3 epochs"),
     Entry("mnist-lenet-max", "mnist", "LeNet-5 with max pooling, 2 epochs"),
+    Entry("federated-10-plain", "federated", "10 clients, in the clear"),
+    Entry("federated-10-shares", "federated", "10 clients, shares to 3 parties"),
+    Entry("federated-10-paillier", "federated", "10 clients, Paillier 2048"),
+    Entry("federated-100-plain", "federated", "20 of 100 clients, in the clear"),
+    Entry("federated-100-shares", "federated", "20 of 100 clients, shares to 3 parties"),
+    Entry("federated-100-paillier", "federated", "20 of 100 clients, Paillier 2048"),
 )
 BY_NAME: Final = {entry.name: entry for entry in ENTRIES}
 KERNEL_GOALS: Final = {("matmul", "1024^3 avx512"): 7.0, ("aes", "AES-NI"): 3.0}  # GMAC/s, GB/s on one core

@@ -12,6 +12,7 @@ from typing import Any
 import mpc
 from mpc.benchmarks import (
     catalog,
+    federated,
     functions,
     kernels,
     layers,
@@ -62,12 +63,13 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"names:\n{names}\n\nexample: mpc bench protocols --only relu,product --json today.json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"{', '.join(catalog.GROUPS)} (all but the last two)")
+    groups = f"{', '.join(catalog.GROUPS)} (all but {', '.join(catalog.ON_REQUEST)})"
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=groups)
     parser.add_argument("--parties", type=int, default=2, metavar="N", help="computing parties beside the dealer (2)")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="counted runs of each row (5)")
     parser.add_argument("--only", default="", metavar="NAME[,NAME]", help="only these rows")
     parser.add_argument("--quick", action="store_true", help="small sizes and one run: does everything work?")
-    parser.add_argument("--data", metavar="DIR", help="MNIST's four idx files, for the group mnist")
+    parser.add_argument("--data", metavar="DIR", help="MNIST's four idx files, for mnist and federated (or digits without)")
     parser.add_argument("--emulator", metavar="FILE", help="for the group network [tests/network/emulator.py of the checkout]")
     parser.add_argument("--json", metavar="FILE", help="write everything measured, with all runs, to this file")
     return parser
@@ -123,6 +125,8 @@ def _measured(entries: list[catalog.Entry], options: argparse.Namespace) -> list
             lines += links.measure(entry.name, repeat, quick)
         elif entry.group == "paillier":
             lines += paillier.measure(entry.name, repeat, quick)
+        elif entry.group == "federated":
+            lines += federated.measure(entry.name, quick, options.data)
         elif entry.group == "mnist":
             lines.append(mnist.measure(entry.name, parties, quick, options.data))
         elif entry.group == "stored":

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mpc.benchmarks import federated
 from mpc.benchmarks.catalog import PEERS, PEERS_NOTE
 from mpc.benchmarks.rows import Line
 from mpc.report import amount
@@ -50,7 +51,7 @@ def print_result(lines: Sequence[Line], machine: dict[str, Any], parties: int, q
             best = (max if line.more_is_better else min)(line.runs)
             table.add_row(line.name, line.variant, _number(line.value), _number(best), line.unit, _goal(line), line.note)
         console.print(table)
-    workloads = [line for line in lines if line.group not in (*flat, "network")]
+    workloads = [line for line in lines if line.group not in (*flat, "network", "federated")]
     exact = [line for line in workloads if line.max_error is None]
     if exact:
         console.print(_workloads(exact, parties))
@@ -64,6 +65,10 @@ def print_result(lines: Sequence[Line], machine: dict[str, Any], parties: int, q
             console.print(_between_hosts(chosen, f"{title}: {parties} parties and the dealer, a host each, encrypted"))
     if between:
         console.print(NETWORK_CAPTION, style="dim", highlight=False, markup=False)
+    learned = [line for line in lines if line.group == "federated"]
+    if learned:
+        console.print(federated.table(learned))
+        console.print(federated.CAPTION, style="dim", highlight=False, markup=False)
     for line in lines:
         if line.error:
             console.print(f"{line.name} failed: {line.error}", style="red", markup=False, highlight=False)

@@ -104,6 +104,7 @@ class FedAvg:
             void = [past.void for past in self.history[1 - self.patience :]]
             combined = self.combined(entry, combine, give_up=not messages or (len(void) == self.patience - 1 and all(void)))
             if combined is not None:
+                entry.combining = dict(getattr(aggregator, "seconds", {}))
                 self.step(np.asarray(combined.mean))
             self.finish(entry, score, first + rounds if _shown(progress) else 0)
         return self.model

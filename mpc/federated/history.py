@@ -14,6 +14,7 @@ PHASES = ("train", "protect", "combine", "evaluate")
 class Round:
     """One round. ``accepted``: names of the clients whose updates are in the mean; ``refused``: the others' with the reason;
     ``weight``: the sum of the accepted weights; ``seconds`` by phase, of all clients together where clients work;
+    ``combining``: parts of the phase "combine", where the aggregator tells them apart;
     ``bytes_up``, ``bytes_down``: of all messages of the clients, and of the models sent to them in float32. ``void``: why the
     model did not change. ``secret``: the mean was never opened."""
 
@@ -25,6 +26,7 @@ class Round:
     accuracy: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+    combining: dict[str, float] = field(default_factory=dict)
     bytes_up: int = 0
     bytes_down: int = 0
     void: str = ""
