@@ -1,0 +1,89 @@
+"""Measuring links: what is found is what there is, the same at all parties; who does not answer is said to."""
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+import mpc
+from mpc import survey
+from mpc.exchange import abort_frame
+from mpc.network import Network
+from mpc.party import current
+from mpc.transport.memory import Hub, MemoryTransport
+
+ONE_WAY, BANDWIDTH = 0.02, 4e6  # seconds, bytes per second
+
+
+def slow_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every process's frames leave one after the other at `BANDWIDTH` and arrive `ONE_WAY` later."""
+    free: dict[int, float] = {}
+
+    def send(self: Any, peer: int, frame: Any) -> None:
+        data = frame if isinstance(frame, bytes) else memoryview(frame.tobytes())
+        free[id(self)] = max(time.monotonic(), free.get(id(self), 0.0)) + len(data) / BANDWIDTH
+        self._out[peer].put((free[id(self)] + ONE_WAY, data))
+
+    def news(self: Any, peer: int, timeout: float) -> Any:
+        arrives, data = self._in[peer].get(timeout > 0, timeout)
+        time.sleep(max(0.0, arrives - time.monotonic()))
+        return data if self.is_news(peer, data) else None
+
+    monkeypatch.setattr(MemoryTransport, "send", send)
+    monkeypatch.setattr(MemoryTransport, "_news", news)
+
+
+def measure() -> Network:
+    with mpc.session():
+        return survey.agreed(current())
+
+
+@pytest.mark.parametrize("parties", [2, 3])
+def test_parties_agree_on_the_slowest_link(parties: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_links(monkeypatch)
+    got = mpc.local(measure, parties=parties, threads=True)
+    assert len(set(got)) == 1, "choices that depend on it must be the same everywhere"
+    assert ONE_WAY <= got[0].one_way < 1.5 * ONE_WAY
+    assert 0.6 * BANDWIDTH < got[0].bandwidth < 1.2 * BANDWIDTH
+
+
+def test_near_links_are_fast() -> None:
+    (got, _) = mpc.local(measure, parties=2, threads=True)
+    assert got.one_way < 0.01 and got.bandwidth > 5 * BANDWIDTH
+
+
+def start(links: list[MemoryTransport], ranks: list[int], seconds: float) -> list[Future[dict[int, survey.Link]]]:
+    pool = ThreadPoolExecutor(len(ranks))
+    return [pool.submit(survey.links, links[rank], {0, 1, 2} - {rank}, seconds) for rank in ranks]
+
+
+def test_each_link_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_links(monkeypatch)
+    hub = Hub(2)
+    for found in [job.result(20) for job in start([hub.join(rank) for rank in range(3)], [0, 1, 2], 10)]:
+        for link in found.values():
+            assert link.trouble == "" and link.round_trip is not None and link.bandwidth is not None
+            assert 2 * ONE_WAY <= link.round_trip < 4 * ONE_WAY
+            assert 0.25 * BANDWIDTH < link.bandwidth < 1.2 * BANDWIDTH, "two peers share it"
+
+
+def test_who_is_silent_is_named_and_the_others_are_measured() -> None:
+    hub = Hub(2)
+    links = [hub.join(rank) for rank in range(3)]
+    for found in [job.result(20) for job in start(links, [0, 1], 0.5)]:
+        assert found[2].trouble == "the dealer did not answer within 0.5 s" and found[2].round_trip is None
+        (other,) = found.keys() - {2}
+        assert found[other].trouble == "" and found[other].round_trip is not None
+
+
+def test_who_stops_says_so() -> None:
+    hub = Hub(2)
+    links = [hub.join(rank) for rank in range(3)]
+    links[2].send(0, abort_frame(mpc.ConfigError("x"), 2, 0, ""))
+    links[2].send(1, abort_frame(mpc.ConfigError("x"), 2, 0, ""))
+    started = time.monotonic()
+    for found in [job.result(20) for job in start(links, [0, 1], 5)]:
+        assert "the dealer stopped before the session began with ConfigError" in found[2].trouble
+    assert time.monotonic() - started < 2, "nobody waits for it any longer"
