@@ -24,6 +24,7 @@ import gmpy2
 from gmpy2 import mpz
 
 from mpc.errors import IntegrityError
+from mpc.paillier.modular import powers as powers_of
 
 COEFFICIENT_BYTES: Final = 16
 CHALLENGE_BYTES: Final = 32
@@ -65,7 +66,7 @@ def prove(
     rho = _coefficients(seed, len(bases))
     base, power = product(bases, rho, modulus), product(powers, rho, modulus)
     r = mpz.from_bytes(os.urandom(answer_bytes(n_bits) - 1), "little")
-    a, b = gmpy2.powmod_sec(base, r, modulus), gmpy2.powmod_sec(v, r, modulus)
+    a, b = powers_of((base, v), r, modulus)
     e = _challenge(seed, modulus, base, power, a, b)
     return Proof(e, int(r + e * w))
 
@@ -82,8 +83,9 @@ def holds(
     base, power = product(bases, rho, modulus), product(powers, rho, modulus)
     if gmpy2.gcd(power, modulus) != 1 or gmpy2.gcd(v_power, modulus) != 1:
         return False
-    a = gmpy2.powmod(base, z, modulus) * gmpy2.powmod(power, -e, modulus) % modulus
-    b = gmpy2.powmod(v, z, modulus) * gmpy2.powmod(v_power, -e, modulus) % modulus
+    a, b = powers_of((base, v), mpz(z), modulus) if z else (mpz(1), mpz(1))
+    a = a * gmpy2.powmod(power, -e, modulus) % modulus
+    b = b * gmpy2.powmod(v_power, -e, modulus) % modulus
     expected = _challenge(seed, modulus, base, power, a, b).to_bytes(CHALLENGE_BYTES, "little")
     return hmac.compare_digest(expected, e.to_bytes(CHALLENGE_BYTES, "little"))
 

@@ -12,7 +12,7 @@ Eurocrypt 2000; Fouque, Poupard, Stern, "Sharing decryption in the context of vo
 
 Who learns what: the dealing process knows everything once (`mpc.paillier.dealing`). ``threshold`` parties together can
 decrypt *every* ciphertext of the key, single contributions too. A partial decryption tells nothing but the plaintext, to
-whoever has ``threshold`` of them. Constant-time: powers of s_i by `gmpy2.powmod_sec`. Not constant-time: GMP's products.
+whoever has ``threshold`` of them. Constant-time: powers of s_i (`mpc.paillier.modular`). Not constant-time: GMP's products.
 """
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from mpc.errors import AuthenticationError, ConfigError, IntegrityError
 from mpc.fixed_point import Floats
 from mpc.paillier import proofs
 from mpc.paillier.keys import PublicKey
+from mpc.paillier.modular import powers
 from mpc.paillier.parallel import in_parallel
 from mpc.paillier.proofs import Proof
 from mpc.paillier.vector import EncryptedVector
@@ -219,12 +220,8 @@ class KeyShare:
 
     def partials(self, ciphertexts: Sequence[mpz], context: bytes = b"") -> PartialDecryption:
         """As `partial_decrypt`, of checked ciphertexts; over threads."""
-        key, modulus, exponent = self.key, self.public_key.n_squared, 2 * self._exponent
-
-        def powers(piece: Sequence[mpz]) -> list[mpz]:
-            return [gmpy2.powmod_sec(c, exponent, modulus) for c in piece]
-
-        values = in_parallel(powers, list(ciphertexts))
+        key, modulus = self.key, self.public_key.n_squared
+        values = powers(ciphertexts, 2 * self._exponent, modulus)
         proof = proofs.prove(
             key._context(self.rank, context), modulus, key.v, key.verification[self.rank],
             *key._squares(ciphertexts, values), self._exponent, self.public_key.bits,
