@@ -72,7 +72,8 @@ class Noise:
 
     def take(self, count: int) -> list[mpz]:
         """``count`` of them, which nobody gets again; those that are not ready are made now."""
-        pool, taken = self._own(), []
+        pool = self._own()
+        taken: list[mpz] = []
         try:
             while len(taken) < count:
                 taken.append(pool.popleft())  # atomic: no lock that a fork could leave locked

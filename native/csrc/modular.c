@@ -100,6 +100,11 @@ TARGET static void product(const field *f, const __m512i *a, const __m512i *b, _
     }
 }
 
+/* kept | (here & number). */
+TARGET static inline __m512i keep(__m512i kept, __m512i here, u64 number) {
+    return _mm512_ternarylogic_epi64(kept, here, _mm512_set1_epi64(number), 0xF8);
+}
+
 /* Each lane's entry of a row of numbers shared by all lanes, by each lane's digit: everything is read. */
 TARGET static void select_shared(const field *f, const u64 *row, __m512i digit, __m512i *out) {
     enum { BLOCK = 8 };
@@ -108,12 +113,13 @@ TARGET static void select_shared(const field *f, const u64 *row, __m512i digit, 
         __m512i kept[BLOCK];
         for (size_t j = 0; j < BLOCK; j++) kept[j] = _mm512_setzero_si512();
         for (int d = 0; d < DIGITS; d++) {
-            __mmask8 here = _mm512_cmpeq_epi64_mask(digit, _mm512_set1_epi64(d));
+            /* ones where it is: no masked load, which might not read */
+            const __m512i here = _mm512_movm_epi64(_mm512_cmpeq_epi64_mask(digit, _mm512_set1_epi64(d)));
             const u64 *at = row + d * f->limbs + i;
             if (width == BLOCK)
-                for (size_t j = 0; j < BLOCK; j++) kept[j] = _mm512_mask_set1_epi64(kept[j], here, at[j]);
+                for (size_t j = 0; j < BLOCK; j++) kept[j] = keep(kept[j], here, at[j]);
             else
-                for (size_t j = 0; j < width; j++) kept[j] = _mm512_mask_set1_epi64(kept[j], here, at[j]);
+                for (size_t j = 0; j < width; j++) kept[j] = keep(kept[j], here, at[j]);
         }
         for (size_t j = 0; j < width; j++) out[i + j] = kept[j];
     }
