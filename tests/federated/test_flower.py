@@ -155,6 +155,12 @@ def test_too_few_contributions_keep_the_model_and_the_next_round_goes_on(kind: s
     same(arrays(result.arrays), expected((2, 3, 4)), 2.0**-19)
 
 
+def test_a_round_that_asks_nobody() -> None:
+    strategy = SecureFedAvg(AGGREGATORS["shares"](), fraction_train=0.0, min_available_nodes=2)
+    result = run(strategy, federation())
+    assert strategy.reports == [] and not result.arrays and result.evaluate_metrics_clientapp[1]["mean"] == pytest.approx(0)
+
+
 def test_all_nodes_silent() -> None:
     strategy = SecureFedAvg(AGGREGATORS["shares"](), fraction_evaluate=0.0)
     assert not run(strategy, federation(3, lambda number, reply: None)).arrays

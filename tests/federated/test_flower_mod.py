@@ -142,6 +142,14 @@ def test_updates_that_do_not_leave(new: Any, metrics: Any, why: str, caplog: pyt
     assert "rising" not in reason(bad, content())
 
 
+def test_what_an_app_says_as_it_fails_stays() -> None:
+    def train(message: Message, context: Any) -> Message:
+        raise KeyError("patient 4711 has no age")
+
+    said = reason(Node(5, SecureAggregationMod(), train), content())
+    assert "KeyError" in said and "4711" not in said
+
+
 def test_an_app_that_takes_the_arrays_out_of_the_instruction() -> None:
     """As to_torch_state_dict(keep_input=False) does."""
 

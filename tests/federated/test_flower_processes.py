@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="torch (the extra 'torch') trains th
 pytest.importorskip("flwr", reason="flwr (the extra 'federated') is what this test is about")
 
 from mpc import identity  # noqa: E402
+from mpc.errors import ConfigError, PartyLost  # noqa: E402
 from mpc.federated.flower import LocalDeployment  # noqa: E402
 from mpc.federated.flower.local import free_ports  # noqa: E402
 
@@ -59,6 +60,15 @@ def check(folder: Path, number: int, owners: tuple[int, ...]) -> None:
     for name, value in after.items():
         assert np.abs(want[name] - before[name]).max() > 100 * BOUND  # there was something to learn
         np.testing.assert_allclose(value, want[name], rtol=0, atol=BOUND, err_msg=f"round {number}, {name}")
+
+
+def test_a_superlink_that_does_not_come_leaves_nothing_behind() -> None:
+    here = LocalDeployment(1, start_within=0.05)
+    with pytest.raises(PartyLost, match="superlink did not start"):
+        here.__enter__()
+    assert here.processes() == [] and not here.folder.exists()
+    with pytest.raises(ConfigError, match="want at least 1"):
+        LocalDeployment(0)
 
 
 def test_three_supernodes(tmp_path: Path) -> None:

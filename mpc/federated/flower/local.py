@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from mpc.errors import ConfigError, PartyLost
 
@@ -47,7 +47,7 @@ class LocalDeployment:
         self.nodes, self.start_within = nodes, start_within
         self._keep = folder is not None
         self._given = Path(folder) if folder is not None else None
-        self._started: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: dict[str, subprocess.Popen[Any]] = {}
 
     # --- life
     def __enter__(self) -> LocalDeployment:
@@ -87,10 +87,11 @@ class LocalDeployment:
         (home / "config.toml").write_text(
             f'[superlink]\ndefault = "{CONNECTION}"\n\n[superlink.{CONNECTION}]\naddress = "{self.address}"\ninsecure = true\n'
         )
-        self._started["run"] = process = subprocess.Popen(
+        process = subprocess.Popen(
             command, env=self._environment(home), cwd=self.folder, text=True, errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
+        self._started["run"] = process
         return process
 
     def run(self, app: str | Path, settings: Mapping[str, object] | None = None, *, timeout: float = 600) -> str:
@@ -173,6 +174,8 @@ class LocalDeployment:
             for pid in left if time.monotonic() > until else ():
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+            if time.monotonic() > until + _STOP_WITHIN:
+                raise PartyLost(f"processes {left} of {self.folder} do not end, not even by SIGKILL")
             time.sleep(0.05)
         if not self._keep:
             shutil.rmtree(self.folder, ignore_errors=True)

@@ -30,7 +30,7 @@ class SecureAggregationMod:
     ``min_clients``: the least that the server must say a sum has; only as good as those who enforce it.
 
     One contribution for each round, in rising order: who asks twice is refused. An instruction that cannot be followed, weights
-    that are not finite or too large: an error reply with the kind of error; what is wrong with the values stays in this log.
+    that are not finite or too large, an exception of the app: an error reply with its kind; the text stays in this node's log.
     """
 
     def __init__(
@@ -48,15 +48,18 @@ class SecureAggregationMod:
         if message.metadata.message_type.partition(".")[0] != MessageType.TRAIN:
             return call_next(message, context)
         try:
-            instruction = message.content.get(records.INSTRUCTION)
-            aggregator, turn = self._agreed(instruction, context)
+            aggregator, turn, length = self._agreed(message.content.get(records.INSTRUCTION), context)
             before = records.arrays_of(records.only_arrays(message.content, "the instruction")[1])
-            if records.length(before) != public.whole(instruction, "length"):
+            if records.length(before) != length:
                 raise ConfigError("the instruction's length is not that of its weights")
         except MPCError as error:
             return _refusal(message, f"instruction refused: {error}")
         del message.content[records.INSTRUCTION]
-        reply = call_next(message, context)
+        try:
+            reply = call_next(message, context)
+        except Exception as error:  # Flower would send its text, which may quote records
+            log.exception("mpc: the ClientApp failed in round %d", turn)
+            return _refusal(message, f"the ClientApp raised {type(error).__name__}; see this node's log")
         if reply.has_error():
             return reply
         try:
@@ -69,8 +72,8 @@ class SecureAggregationMod:
         return reply
 
     # --- what the server asks for
-    def _agreed(self, record: object, context: Context) -> tuple[Aggregator, int]:
-        """The aggregator and round, if this node works with them. Raises ConfigError, IntegrityError."""
+    def _agreed(self, record: object, context: Context) -> tuple[Aggregator, int, int]:
+        """The aggregator, round and length, if this node works with them. Raises ConfigError, IntegrityError."""
         if not isinstance(record, ConfigRecord):
             raise ConfigError("the server asks for weights in the clear; want an instruction of SecureFedAvg")
         if (kind := record.get("kind")) not in self.accept:
@@ -83,12 +86,12 @@ class SecureAggregationMod:
         for trusted in (self.trust, frozenset(own)):
             if trusted and name not in trusted:
                 raise ConfigError(f"limits and keys {name} are not among those this node trusts")
-        if not self.trust and not own and state.get("settings", name) != name:
-            raise ConfigError(f"limits and keys {name} came after {state['settings']} in this run; want one kind throughout")
+        if not self.trust and not own and (first := state.get("settings", name)) != name:
+            raise ConfigError(f"limits and keys {name} came after {first!r} in this run; want one kind throughout")
         last = state.get(f"round {aggregator.task}", -1)
         if not isinstance(last, int) or turn <= last:
-            raise ConfigError(f"asked for round {turn} after round {last} of one task; want each once, rising")
-        return aggregator, turn
+            raise ConfigError(f"asked for round {turn} after round {last!r} of one task; want each once, rising")
+        return aggregator, turn, public.whole(record, "length")
 
     @staticmethod
     def _state(context: Context) -> ConfigRecord:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
@@ -84,6 +85,8 @@ class SecureFedAvg(FedAvg):
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """New global weights and metrics; (None, metrics) where the round gives none."""
+        if not self._asked:  # fraction_train=0
+            return None, None
         report = RoundReport(server_round)
         self.reports.append(report)
         taken = self._readable(replies, report)
@@ -136,7 +139,7 @@ class SecureFedAvg(FedAvg):
 
     def _stepped(self, combined: Combined) -> ArrayRecord:
         """The weights after the server's optimiser; buffers move by their plain mean."""
-        before, mean = records.vector(self._arrays), combined.mean
+        before, mean = records.vector(self._arrays), np.asarray(combined.mean)
         plain = records.mask(self._arrays, self._buffers)
         after = before + mean
         after[~plain] = self.server_optimizer.step(before[~plain], mean[~plain])
