@@ -157,7 +157,8 @@ class Layout:
 
     def unpack(self, plaintexts: Sequence[mpz], size: int, n: mpz, magnitude: int | None = None) -> Digits:
         """The digits of plaintexts modulo n. Raises IntegrityError where one is beyond ``magnitude`` (default: the capacity):
-        somebody encrypted more than the layout admits, or the ciphertexts were tampered with."""
+        somebody encrypted more than the layout admits, or the ciphertexts were tampered with. A wrong sum that stays inside its
+        slots is not seen: nobody can check single values under encryption."""
         limit = self.capacity if magnitude is None else magnitude
         key_bits = n.bit_length()
         centre, top = self._centre(key_bits), mpz(1) << (self.slot_bits * self.slots(key_bits))
