@@ -22,8 +22,8 @@ class AdversarialEncoder:
     Protects against: someone who receives representations instead of features, and trains a new attacker on other
     people's representations with known attributes. How well is a measurement, `mpc.privacy.audit.attribute_inference`, and
     no guarantee: an attacker with more data or a better model may do better; whoever can ask again for the
-    same record averages the noise out (n answers: noise / sqrt(n)); averaged over many records of one person a weak leak becomes a
-    strong one; what the task itself says about the attribute stays; only ``private`` is hidden, nothing else about a
+    same record averages the noise out (n answers: noise / sqrt(n)); averaged over many records of one person a weak leak
+    becomes a strong one; what the task itself says about the attribute stays; only ``private`` is hidden, nothing else about a
     person. Without noise the critics are fooled and a fresh attacker is not. The weights say something about the
     training records: they are a model trained on them.
     """

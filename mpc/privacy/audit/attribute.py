@@ -21,8 +21,8 @@ def attribute_inference(
     """The leak of ``private`` through ``encoder`` (a frozen object with ``transform``, or a function of features).
 
     The adversary knows the encoder, owns some records with their private labels and trains on what the encoder makes of
-    them; it guesses for the others. Advantage A = max over logistic regression, k-nearest, gradient boosting and a small network of
-    (balanced accuracy - 1/k) / (1 - 1/k): 0 is guessing, 1 is knowing.
+    them; it guesses for the others. Advantage A = max over logistic regression, k-nearest, gradient boosting and a small
+    network of (balanced accuracy - 1/k) / (1 - 1/k): 0 is guessing, 1 is knowing.
 
     ``raw`` (rows x columns), ``private``: the records. ``groups``: whose record each is (a person); intervals draw groups.
     ``attacker``: which records (booleans) the adversary owns; without it half of the groups, so that it owns other people's.
@@ -133,7 +133,7 @@ def _owned(attacker: Any, person: Labels | None, secret: Labels, seed: int) -> n
     if attacker is not None:
         owned = np.asarray(attacker)
         if owned.shape != secret.shape or owned.dtype != np.bool_:
-            raise ShapeError(f"attribute_inference: got attacker of shape {owned.shape}, {owned.dtype}; want {secret.shape} booleans")
+            raise ShapeError(f"attribute_inference: got attacker of {owned.shape} {owned.dtype}; want {secret.shape} booleans")
     else:
         of = np.arange(len(secret)) if person is None else person
         value = np.zeros(of.max() + 1, np.int64)

@@ -164,5 +164,31 @@ def combine(reports: Sequence[AttributeReport]) -> AttributeReport:
     return AttributeReport(tuple(c for r in reports for c in r.counts), first.attackers, first.owned, first.records)
 
 
+def pool(folds: Sequence[AttributeReport]) -> AttributeReport:
+    """One report of one seed's folds, whose other records (and groups) do not overlap: cross-validation.
+
+    An attacker's guesses are counted over all folds before the best attacker is taken. ``owned``: the mean. Raises
+    ConfigError for none, for folds of several seeds, and for other attackers, classes or views.
+    """
+    if not folds:
+        raise ConfigError("pool: got no reports; want one per fold")
+    first = folds[0]
+    for other in folds:
+        same = set(other.counts[0]) == set(first.counts[0]) and other.attackers == first.attackers
+        if other.seeds != 1 or not same or any(
+            other.counts[0][n].totals.shape[1] != c.totals.shape[1] for n, c in first.counts[0].items()
+        ):  # fmt: skip
+            raise ConfigError("pool: got reports of several seeds, or with other attackers, classes or views; want one split's")
+    counts = {
+        name: Counts(
+            np.concatenate([f.counts[0][name].hits for f in folds], axis=1),
+            np.concatenate([f.counts[0][name].totals for f in folds]),
+        )
+        for name in first.counts[0]
+    }
+    owned = round(sum(f.owned for f in folds) / len(folds))
+    return AttributeReport((counts,), first.attackers, owned, sum(f.records for f in folds))
+
+
 def _plain(value: Estimate | None) -> list[float] | None:
     return None if value is None else [round(v, 5) for v in (value.value, value.low, value.high)]
