@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from mpc.federated.aggregators import relay, shares
 from mpc.federated.aggregators.base import Combined, TooFewContributors
 from mpc.federated.aggregators.plain import PlainAggregator
 from mpc.federated.aggregators.shares import SharesAggregator
-from mpc.federated.messages import unpack
+from mpc.federated.messages import pack, unpack
 from tests.federated.contributions import LENGTH, ROUND, forged, in_session, sent, updates
 
 LIMITS: dict[str, dict[str, Any]] = {
@@ -42,6 +43,12 @@ def test_whoever_vanishes_is_not_waited_for() -> None:
     assert np.abs(got.mean - want.mean).max() <= 2.0**-21 + 1e-12
 
 
+def renamed(message: bytes, parts_of: bytes | None = None, **fields: Any) -> bytes:
+    """The message with other words in its header, and the parts of another one if given."""
+    header = msgspec.structs.replace(unpack(message).header, **fields)
+    return pack(msgspec.msgpack.encode(header), unpack(parts_of or message).parts)
+
+
 def attacks(aggregator: SharesAggregator, honest: list[bytes], limits: str) -> list[tuple[bytes, str]]:
     """(message, what its refusal says) of everything a client or somebody on the way could try."""
     unit = 1 << aggregator.limits.frac_bits
@@ -66,6 +73,9 @@ def attacks(aggregator: SharesAggregator, honest: list[bytes], limits: str) -> l
         (bytes(remainder), "does not open"),
         (honest[0], "duplicate"),
         (aggregator.client_message(np.zeros(LENGTH), 1, client="client 0", round=ROUND), "has a message in this round"),
+        (renamed(earlier, round=ROUND), "does not open"),  # a replay under a header of today's
+        (renamed(honest[1], client="m", report=b"r" * 16), "does not open"),  # a copy as a vote more
+        (renamed(honest[1], honest[2], client="m"), "does not open"),  # one client's header on another one's parts
         (earlier, "for round 6; want round 7"),
         (longer, "for length 41; want length 40"),
         (elsewhere.client_message(np.zeros(LENGTH), 1, client="m", round=ROUND), "for task 'another'"),

@@ -70,7 +70,7 @@ def sealed_parts(words: Words, seeds: Sequence[bytes], head: bytes, public_keys:
     rest = words.copy()
     for seed in seeds:
         rest -= stream(seed, head, words.size)
-    parts = (memoryview(rest).cast("B"), *seeds)
+    parts = (rest.tobytes(), *seeds)
     return [seal(key, part, context(head, rank)) for rank, (key, part) in enumerate(zip(public_keys, parts, strict=True))]
 
 
