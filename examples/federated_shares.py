@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import mpc
+from mpc import identity
 from mpc.federated.aggregators.shares import SharesAggregator
 
 LENGTH, ROUND = 1000, 1
@@ -57,10 +58,10 @@ def everybody(folder: Path) -> None:
     names, run_toml = ["clinic", "institute", "registry", "broker"], str(folder / "run.toml")
     start = [sys.executable, "-P", "-m", "mpc.parties"]
     lines = []
-    makers = [subprocess.Popen([*start, "keygen", name], cwd=folder, stdout=subprocess.DEVNULL) for name in names]
-    for name, maker in zip(names, makers, strict=True):
-        maker.wait()
-        key = tomllib.loads((folder / f"{name}.key").read_text())["public_key"]
+    for name in names:
+        own = identity.create(name)  # `mpc keygen NAME`, at each of them
+        own.write(folder / f"{name}.key")
+        key = own.public_key
         if name == "broker":
             lines.append(f'[dealer]\nname = "{name}"\npublic_key = "{key}"\n')
         else:
