@@ -6,7 +6,9 @@ transfer and decryption overlap::
     magic 4 | plaintext bytes here 4 | sequence number 8 | bytes of the frame after this record 8 | ciphertext | tag 16
 
 The 24 clear bytes are the associated data; the frame's own header is encrypted. The sequence number counts the records
-of one direction from 0 and is the nonce, so no nonce meets a key twice and the receiver knows which record is due.
+of one direction from 0 and is the nonce, so no nonce meets a key twice and the receiver knows which record is due. One
+record may be missing at the end of a link: a sender that is interrupted (Ctrl-C) between sealing a record and handing it
+over does not know whether it left, never uses its number again, and says in an abort frame why nothing more comes.
 Keys: one per direction and session, from the secret that the handshake agreed for the pair. After `REKEY_RECORDS`
 records a key is replaced by its hash: at most 2^30 blocks under one key, so an adversary's advantage of below 2^-69
 (NIST SP 800-38D; RFC 8446, section 5.5), and past records stay closed to who steals today's key.
@@ -126,6 +128,9 @@ class Opener(_Direction):
 
     def _take(self, record: memoryview) -> Frame | None:
         first, size, rest = self._check(record)
+        due, number = self._next, int.from_bytes(record[8:16], "little")
+        if number > due:
+            self._advance()
         if first or self._frame is None:
             piece = np.empty(size, np.uint8).data
         else:
@@ -133,8 +138,14 @@ class Opener(_Direction):
         try:
             self._cipher.decrypt_into(_nonce(self._next), record[PREFIX_BYTES:], record[:PREFIX_BYTES], piece)
         except InvalidTag:
-            raise self._corrupt(f"record {self._next} was altered on its way, or sealed with another session's key") from None
+            if number > due:
+                raise self._misplaced(number, due) from None
+            raise self._corrupt(f"record {due} was altered on its way, or sealed with another session's key") from None
         self._advance()
+        if number > due:
+            if piece[KIND_AT] != Kind.ABORT:
+                raise self._misplaced(number, due)
+            self._failure = "it was interrupted"
         if first:
             if self._frame is not None and piece[KIND_AT] != Kind.ABORT:
                 raise self._corrupt(f"it began a frame with {len(self._frame) - self._filled} bytes of another to come")
@@ -162,9 +173,8 @@ class Opener(_Direction):
         if len(record) < PREFIX_BYTES + TAG_BYTES or record[:4] not in (FIRST, MORE):
             raise self._corrupt(f"got {len(record)} bytes that start with {bytes(record[:4])!r}; want a record, {FIRST!r}")
         magic, size, number, rest = _PREFIX.unpack_from(record)
-        if number != self._next:
-            how = "repeated or late" if number < self._next else "missing"
-            raise self._corrupt(f"got record {number}, want record {self._next}: records are {how}")
+        if number != self._next and (number, magic, rest) != (self._next + 1, FIRST, 0):  # that may be an abort
+            raise self._misplaced(number, self._next)
         if len(record) - PREFIX_BYTES - TAG_BYTES != size:
             raise self._corrupt(
                 f"record {number} is truncated or too long: got {len(record) - PREFIX_BYTES - TAG_BYTES} bytes, want {size}"
@@ -179,6 +189,10 @@ class Opener(_Direction):
                 f"record {number} of {size} bytes with {rest} to come does not fit the frame it belongs to ({due} to come)"
             )
         return first, size, rest
+
+    def _misplaced(self, number: int, due: int) -> CorruptFrame:
+        how = "repeated or late" if number < due else "missing"
+        return self._corrupt(f"got record {number}, want record {due}: records are {how}")
 
     def _corrupt(self, what: str) -> CorruptFrame:
         return CorruptFrame(f"{self._name}: {what}. Start the session again; if it recurs, somebody alters the traffic")

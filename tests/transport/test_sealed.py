@@ -222,6 +222,31 @@ def test_a_frame_given_up_half_way_may_be_followed_by_an_abort() -> None:
                 opener.take(after[0])
 
 
+@pytest.mark.parametrize("before", [0, 1, 3])  # records of a frame that left; with keys that change after two
+def test_an_interrupted_peers_last_record_may_be_missing(before: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C between sealing a record and handing it over: its number is used up, and the peer still learns why."""
+    monkeypatch.setattr(sealed, "REKEY_RECORDS", 2)
+    for kind, more in ((Kind.ABORT, 0), (Kind.OPEN, 0), (Kind.ABORT, PIECE_BYTES)):
+        sealer, opener = pair()
+        half = sealer.records(frame(4 * PIECE_BYTES))
+        assert [opener.take(next(half)) for _ in range(before)] == [None] * before
+        next(half)  # never sent
+        after = list(sealer.records(frame(40 + more, kind)))
+        if kind == Kind.ABORT and not more:
+            got = opener.take(after[0])
+            assert got is not None and frames.unpack(got).kind == Kind.ABORT
+            with pytest.raises(CorruptFrame, match="nothing more is read from this link since it was interrupted"):
+                opener.take(next(iter(sealer.records(frame(40)))))
+        else:
+            with pytest.raises(CorruptFrame, match=f"got record {before + 1}, want record {before}: records are missing"):
+                opener.take(after[0])
+        sealer, opener = pair()  # not of two
+        lost = sealer.records(frame(4 * PIECE_BYTES))
+        next(lost), next(lost)
+        with pytest.raises(CorruptFrame, match="got record 2, want record 0: records are missing"):
+            opener.take(next(iter(sealer.records(frame(40, Kind.ABORT)))))
+
+
 def test_keys_change_after_so_many_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sealed, "REKEY_RECORDS", 3)
     sealer, opener = pair()
