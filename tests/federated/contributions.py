@@ -16,6 +16,11 @@ from mpc.federated.aggregators.shares import SharesAggregator
 
 ROUND = 7
 LENGTH = 40
+LIMITS: dict[str, dict[str, Any]] = {
+    "norm": {"max_norm": 2.0},
+    "bound": {"max_norm": None, "bound": 1.0},
+    "both": {"max_norm": 2.0, "bound": 1.0},
+}
 
 
 def updates(clients: int, length: int = LENGTH, size: float = 0.1) -> list[npt.NDArray[np.float64]]:
