@@ -1,4 +1,4 @@
-"""`mpc demo`: models trained on shares, beside the same training in plaintext."""
+"""`mpc demo`: models trained on shares, beside the same training in plaintext; and models learned by many owners."""
 from __future__ import annotations
 
 import signal
@@ -11,9 +11,11 @@ from mpc.parties.commands.common import choice, terminated
 
 
 def demo(
+    what: Annotated[str, typer.Argument(metavar="[training|federated]", help="Which demo.")] = "training",
     parties: Annotated[int, typer.Option(min=MIN_PARTIES, max=MAX_PARTIES, help="Computing parties, beside the dealer.")] = 3,
     dataset: Annotated[str, typer.Option(help="breast-cancer, digits, all (these two) or mnist.")] = "all",
     data: Annotated[str | None, typer.Option(metavar="DIR", help="MNIST's four idx files.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Of `mpc demo federated`.")] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="Only the first images of MNIST.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training data; each model has its own default.")] = None,
     seed: Annotated[int, typer.Option(help="Of the public initial weights, shuffles and splits; never of secrets.")] = 0,
@@ -29,9 +31,30 @@ def demo(
         mpc demo --parties 2 --dataset breast-cancer --epochs 5
 
         mpc demo --parties 2 --dataset mnist --data DIR --report mnist.html
+
+    `mpc demo federated`: ten owners who do not take part in the computation train one network, each on its own records;
+    what they learned is added up in the clear, on secret shares and under encryption, and who learns what is said beside.
+
+        mpc demo federated
+
+        mpc demo federated --data DIR --rows 10000
     """
+    choice("demo", ("training", "federated"), what)
+    signal.signal(signal.SIGTERM, terminated)
+    if what == "federated":
+        from mpc.parties.demo import federated
+
+        if dataset != "all" or epochs is not None or report is not None:
+            typer.echo("mpc demo federated takes --parties, --data, --rows, --rounds and --seed", err=True)
+            raise typer.Exit(2)
+        if rows is not None and data is None:
+            typer.echo("mpc demo federated: --rows is for --data DIR; scikit-learn's digits are few", err=True)
+            raise typer.Exit(2)
+        raise typer.Exit(federated.main(federated.Settings(parties, rounds or (10 if data is None else 5), seed, data, rows)))
+    if rounds is not None:
+        typer.echo("mpc demo: --rounds is for `mpc demo federated`; want --epochs", err=True)
+        raise typer.Exit(2)
     from mpc.parties.demo import DATASETS, Options, main  # needs the extra `demo`
 
     choice("--dataset", (*DATASETS, "all"), dataset)
-    signal.signal(signal.SIGTERM, terminated)
     raise typer.Exit(main(Options(parties, dataset, epochs, seed, data, rows, report)))

@@ -30,10 +30,11 @@ def processes_with(variable: str, value: str) -> list[int]:
 @pytest.fixture(autouse=True)
 def nothing_left_behind(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A fresh TMPDIR; afterwards it is empty, and no process of the test lives (waiting a little for orphans)."""
-    tmp_path_factory.getbasetemp()  # in the usual place
+    usual = tmp_path_factory.getbasetemp()
     directory = tempfile.mkdtemp(prefix="t-", dir="/tmp")
     monkeypatch.setenv("TMPDIR", directory)
     monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(usual / "torch"))  # a folder that torch makes with an optimiser
     yield Path(directory)
     until = time.monotonic() + 3
     while (processes_with("TMPDIR", directory) or os.listdir(directory)) and time.monotonic() < until:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent.parent
 SAYS = {
     "average.py": r"average 3300\.00, 2 of 5 above it",
     "estimators.py": r"markers \[1 4\]\n.*0\.\d\d by a linear model, 0\.[89]\d by a network\n(.*\n)+",
+    "federated.py": r"3 +5 +0 +6\.\d kB .*\nthe model that nobody has seen: 0\.9\d+",
     "federated_shares.py": r"2 was refused: its sealed part does not open.*\nmean over 3 hospitals and 2300 patients: 0\.098",
     "from_torch.py": r"total +11 (.*\n)*on its own: 0\.[78]\d+\nwith hospital 1's patients: 0\.9\d+",
     "linear.py": r"R\^2 on the other patients: 0\.99",
