@@ -99,8 +99,9 @@ def measure(name: str, quick: bool, folder: str | None) -> list[Line]:
     combine = median(past.seconds["combine"] for past in history)
     found, reference = _accuracy(history), _accuracy(plain)
     points = 100 * abs(found - reference)
-    extra = {
-        "data": "digits" if folder is None else "mnist", "clients": wanted.clients, "per_round": clients,
+    variant = "digits" if folder is None else "mnist"
+    extra: dict[str, Any] = {
+        "data": variant, "clients": wanted.clients, "per_round": clients,
         "rounds": len(history), "train": each["train"], "protect": each["protect"], "combine": combine, "combining": parts,
         "bytes_per_client": history[-1].bytes_up / clients, "accuracy": found, "plain_accuracy": reference, "points": points,
         "curve": [past.accuracy for past in history], "wall": wall, "refused": sum(len(past.refused) for past in history),
@@ -109,7 +110,7 @@ def measure(name: str, quick: bool, folder: str | None) -> list[Line]:
     note = f"{points:.2f} points from plain averaging" if aggregator != "plain" else ""
     if aggregator != "plain" and not quick and points > TO_REACH:
         note += f" > {TO_REACH}: missed"
-    return [Line(entry.group, name, extra["data"], entry.title, "s a round", runs, note=note, extra=extra)]
+    return [Line(entry.group, name, variant, entry.title, "s a round", runs, note=note, extra=extra)]
 
 
 def _accuracy(history: History) -> float:

@@ -8,7 +8,7 @@ import pytest
 
 import mpc
 from mpc.errors import ConfigError, NotSupported, SessionError
-from mpc.federated import Client, FedAvg, PaillierAggregator, PlainAggregator, TooFewContributors, Training, weights
+from mpc.federated import Client, FedAvg, PaillierAggregator, PlainAggregator, Round, TooFewContributors, Training, weights
 from tests.federated.models import clients, net, normed, records, state, torch
 from tests.federated.paillier_keys import PUBLIC, SHARES
 
@@ -120,6 +120,36 @@ def all_gone(kind: str) -> Any:
 def test_below_the_minimum_every_party_is_told_and_no_sum_opens(kind: str) -> None:
     for ledger, void in run(all_gone, kind):
         assert void and not any("sum" in reason or "weight" in reason or "mean" in reason for reason in ledger)
+
+
+class LateOnce(Client):
+    calls = 0
+
+    def update(self, module: Any, training: Training, seed: int | None = None) -> Any:
+        self.calls += 1
+        if self.calls == 1:
+            raise TimeoutError("no answer")
+        return super().update(module, training, seed)
+
+
+def first_round_void(kind: str) -> Any:
+    with mpc.session() as s:
+        fed = fed_for(kind, s.rank)
+        model = fed.fit([LateOnce(X, Y, "a"), Client(X, Y, "b")] if s.rank == 0 else None, rounds=2, keep_secret=True)
+        return [bool(entry.void) for entry in fed.history], model.reveal(reason="for the test")
+
+
+@pytest.mark.parametrize("kind", ["shares", "paillier"])
+def test_a_void_round_is_void_at_every_party_and_the_next_goes_on(kind: str) -> None:
+    alone = FedAvg(net, seed=1)
+    alone.history.append(Round(1))  # the seeds of round 2
+    alone.fit([Client(X, Y, "a"), Client(X, Y, "b")], rounds=1)
+    with pytest.warns(UserWarning, match="round 1 is void"):
+        got = run(first_round_void, kind)
+    for voids, opened in got:
+        assert voids == [True, False]
+        for name, value in state(alone.model).items():
+            assert np.abs(opened[name] - value).max() < 2.0**-12
 
 
 def test_outside_a_session_it_says_so() -> None:

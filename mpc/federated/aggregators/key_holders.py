@@ -108,7 +108,7 @@ def holder(of: Holder | PrivateKey | Sequence[KeyShare] | None, min_clients: int
     if isinstance(of, Sequence) and all(isinstance(share, KeyShare) for share in of):
         return SharedKeyHolders(of, min_clients)
     if of is None or (hasattr(of, "public_key") and hasattr(of, "decrypt")):
-        return of  # type: ignore[return-value]
+        return of
     raise ConfigError(f"got holder={type(of).__name__}; want a PrivateKey, a list of KeyShares, or an object with decrypt()")
 
 
