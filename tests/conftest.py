@@ -21,7 +21,8 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--slow", choices=("none", "part", "all"), default="part", help="which tests marked slow run (part: 1 in 6)")
+    which = ("none", "part", "all")
+    parser.addoption("--slow", choices=which, default="part", help="which tests marked slow run (part: 1 in 6)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -16,7 +16,10 @@ LAYERS = (
     {"ring", "fixed_point", "prg", "windows", "masks", "report", "network"},  # report: rows and lines alone
     {"sharing"},
     {"transport"},
-    {"exchange", "byte_exchange", "greeting", "meeting", "handshake", "survey", "party", "preprocessing", "protocols", "functions"},
+    {
+        *("exchange", "byte_exchange", "greeting", "meeting", "handshake", "survey"),
+        *("party", "preprocessing", "protocols", "functions"),
+    },
     {"tensor", "autograd", "ops"},
     {
         *("nn", "optim", "data", "interop", "saving", "estimator", "linear_model", "neural_network"),
@@ -29,7 +32,10 @@ LAYERS = (
     {"benchmarks", "parties"},  # nobody imports these
 )
 LAYER = {name: number for number, names in enumerate(LAYERS) for name in names}
-HEAVY = {"torch", "flwr", "opacus", "matplotlib", "sklearn", "rich", "typer", "phe", "cloudpickle", "zmq.auth.thread"}
+HEAVY = {
+    *("torch", "flwr", "opacus", "dp_accounting", "matplotlib", "sklearn", "phe"),
+    *("rich", "typer", "cloudpickle", "zmq.auth.thread"),
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -26,7 +26,7 @@ def deal(
 ) -> list[KeyShare]:
     """A fresh key's shares by rank; ``shares[0].key`` is the public side. For a process that forgets (see above).
 
-    Takes some seconds at 2048 bits, most of a minute at 3072; ``progress`` is called with the number of candidates tested so far.
+    Takes some seconds at 2048 bits; ``progress`` is called with the number of candidates tested so far.
     ``insecure_primes``: these safe primes, of any size, instead of fresh ones (tests). Raises ConfigError.
     """
     check_parties(parties, threshold)

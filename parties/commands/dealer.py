@@ -21,7 +21,9 @@ def dealer(
     config: Annotated[str, typer.Option(metavar="run.toml", help="The file that everybody has.")],
     name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="The dealer's name, if not the file's.")] = None,
     key: Annotated[str | None, typer.Option(metavar="FILE", help="Secret key [NAME.key beside run.toml, or $MPC_KEY].")] = None,
-    once: Annotated[bool, typer.Option("--once", help="End after the first session, with its exit code, or when all who came for it are gone.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="End after the first session, with its exit code, or when all who came are gone.")
+    ] = False,
 ) -> None:
     """Serve one session after another: deal correlated randomness, see no data.
 
