@@ -99,8 +99,9 @@ def curve(case: Case, settings: dict[str, float]) -> list[dict[str, Any]]:
 
 
 def audit(
-    case: Case, settings: dict[str, Any], owned: Mask, other: Mask, raw: AttributeReport | None, queries: tuple[int, ...] = (10,),
-) -> AttributeReport:
+    case: Case, settings: dict[str, Any], owned: Mask, other: Mask, raw: AttributeReport | None,
+    queries: tuple[int, ...] = (10,),
+) -> AttributeReport:  # fmt: skip
     """Train on the owned records, and attack the others from them."""
     encoder = AdversarialEncoder(**settings)
     encoder.fit(case.x[owned], task=case.task[owned], private=case.private[owned])

@@ -1,14 +1,18 @@
 """A representation that keeps a task and hides a private attribute: an encoder trained against critics, with noise."""
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import ConfigError, ShapeError
+from mpc.estimator import Classes, data, labels, secret
 from mpc.privacy.adversarial.noise import gaussian
-from mpc.privacy.adversarial.training import Floats, Labels, Settings, train
+from mpc.privacy.adversarial.secret import train_secret, weights_of
+from mpc.privacy.adversarial.training import Floats, Labels, Settings, plain, train
+
+NAMES: Final = ("encoder", "head")
 
 
 class AdversarialEncoder:
@@ -58,14 +62,50 @@ class AdversarialEncoder:
         self._encoder, self._head = train(self._scaled(x), tasks, privates, self.settings)
         return self
 
+    def fit_secret(
+        self, X: Any, *, task: Any, private: Any, task_classes: Classes = None, private_classes: Classes = None,
+        private_frequencies: Any = None, reveal_to: int | None = None,
+    ) -> Self:  # fmt: skip
+        """Train inside ``with mpc.session()``, at all parties alike, on features and labels nobody sees.
+
+        ``X``: secret (rows, columns), scaled by its owners to mean 0 and deviation 1: `transform` will want the same scale.
+        ``task``, ``private``: secret labels (rows,) or one-hot rows, each of any owner; public ones are taken too.
+        ``..._classes``: as `mpc.linear_model.LogisticRegression`'s. ``private_frequencies``: the classes' shares of the
+        records, if they are public; then each class weighs the same. Representations, the critics, their losses and all
+        gradients stay shares: a gradient by a record's representation would tell its private label, so none is opened.
+
+        Revealed, by name in the ledger: the weights of encoder and head, once, at the end, to party ``reveal_to`` (None:
+        all); there `transform` and `predict` work. They are a model trained on private labels, without a guarantee. The
+        secret models stay as ``secret_encoder_`` and ``secret_head_``. Rounds: about 320 for each step of the encoder with
+        two critics and two inner steps. Raises ShapeError, ConfigError.
+        """
+        x = data(X)
+        tasks, privates = (labels(y, x.shape[0], c) for y, c in ((task, task_classes), (private, private_classes)))
+        weight = weights_of(private_frequencies, len(privates.classes))
+        self.classes_, self.private_classes_ = tasks.classes, privates.classes
+        self._encoder = self._head = None
+        with x.party.scope(type(self).__name__):
+            models = train_secret(x, secret(tasks.one_hot), secret(privates.one_hot), weight, self.settings)
+            self.secret_encoder_, self.secret_head_ = models
+            named = zip(models, NAMES, strict=True)
+            weights = [model.reveal(to=reveal_to, reason=f"AdversarialEncoder {name}") for model, name in named]
+        if reveal_to in (None, x.party.rank):
+            self._mean, self._scale = np.zeros(x.shape[1]), np.ones(x.shape[1])
+            self._encoder, self._head = plain(self.settings, x.shape[1], len(self.classes_), weights)
+        return self
+
     def transform(self, X: Any, *, noise: float | None = None) -> npt.NDArray[np.float32]:
         """Representations of the rows of ``X``, with fresh noise. ``noise``: another deviation, as for the audit's curve."""
+        if self._encoder is None:
+            raise ConfigError("transform: no weights here; call fit, or fit_secret with this party as reveal_to")
         clean = self._run(self._encoder, self._scaled(self._features(X)))
         size = self.settings.noise if noise is None else noise
         return clean if size == 0 else (clean + size * gaussian(clean.shape)).astype(np.float32)
 
     def predict(self, representation: Any) -> npt.NDArray[Any]:
         """The task's label for each row of what `transform` returned, by the head that was trained with the encoder."""
+        if self._head is None:
+            raise ConfigError("predict: no weights here; call fit, or fit_secret with this party as reveal_to")
         z = np.asarray(representation, np.float32)
         if z.ndim != 2 or z.shape[1] != self.settings.dim:
             raise ShapeError(f"predict: got shape {z.shape}; want rows x {self.settings.dim} of transform(X)")
@@ -84,8 +124,6 @@ class AdversarialEncoder:
         return np.ascontiguousarray((x - self._mean) * self._scale, np.float32)
 
     def _run(self, network: Any, x: Floats) -> npt.NDArray[np.float32]:
-        if network is None:
-            raise ConfigError("AdversarialEncoder: not trained; call fit(X, task=..., private=...) first")
         import torch
 
         with torch.no_grad():

@@ -1,6 +1,7 @@
 """The game between an encoder and its critics, in torch. One step: the critics learn, then the encoder, against them."""
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,15 +28,31 @@ class Settings:
     seed: int = 0
 
 
-def layers(*widths: int, activation: str = "ReLU", last: str | None = None) -> Any:
-    """A torch.nn.Sequential of Linear layers of these widths, ``activation`` between them and ``last`` at the end."""
+def layers(*widths: int, last: str | None = None) -> Any:
+    """A torch.nn.Sequential of Linear layers of these widths, ReLU between them and ``last`` at the end."""
     from torch import nn
 
     parts: list[Any] = []
     for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
-        parts += [getattr(nn, activation)()] if i else []
+        parts += [nn.ReLU()] if i else []
         parts.append(nn.Linear(before, after))
     return nn.Sequential(*parts, *([getattr(nn, last)()] if last else []))
+
+
+def networks(settings: Settings, columns: int, classes: int) -> tuple[Any, Any]:
+    """Encoder and head with torch's initial weights."""
+    s = settings
+    return layers(columns, s.hidden, s.hidden // 2, s.dim, last="Tanh"), layers(s.dim, s.hidden // 2, classes)
+
+
+def plain(settings: Settings, columns: int, classes: int, weights: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]:
+    """Encoder and head in torch, with the weights that were trained elsewhere."""
+    import torch
+
+    found = networks(settings, columns, classes)
+    for network, values in zip(found, weights, strict=True):
+        network.load_state_dict({name: torch.from_numpy(np.asarray(v, np.float32)) for name, v in values.items()})
+    return found[0].eval(), found[1].eval()
 
 
 def balanced_weights(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
@@ -49,10 +66,21 @@ def train(x: Floats, task: Labels, private: Labels, settings: Settings) -> tuple
 
     A critic's loss is the cross-entropy of the private attribute, each class weighing the same; the encoder's is the task's
     cross-entropy + ``strength`` * (ln k - the critics' mean loss)+: at ln k a critic knows nothing, and beyond it the encoder
-    would only teach its critics to be wrong, which a fresh attacker turns around. Half of the critics' and the
-    encoder's batches carry noise of the full size, one critic in three sees none: what is hidden from it
-    stays hidden when many queries average the noise out.
+    would only teach its critics to be wrong, which a fresh attacker turns around. Two critics of
+    three see the noise that users will see; the third sees none: what is hidden from it stays hidden when many queries
+    average the noise out.
     """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # small products: a second thread costs more than it brings
+    try:
+        return _play(x, task, private, settings)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _play(x: Floats, task: Labels, private: Labels, settings: Settings) -> tuple[Any, Any]:
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -60,8 +88,7 @@ def train(x: Floats, task: Labels, private: Labels, settings: Settings) -> tuple
     k_task, k_private = int(task.max()) + 1, int(private.max()) + 1
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(s.seed)
-        encoder = layers(x.shape[1], s.hidden, s.hidden // 2, s.dim, last="Tanh")
-        head = layers(s.dim, s.hidden // 2, k_task)
+        encoder, head = networks(s, x.shape[1], k_task)
         critics = [layers(s.dim, *([s.hidden] * (1 + i % 2)), k_private) for i in range(s.critics)]
     game = torch.Generator().manual_seed(s.seed)
     main = torch.optim.Adam([*encoder.parameters(), *head.parameters()], s.lr)

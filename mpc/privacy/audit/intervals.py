@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -56,23 +57,32 @@ class Counts:
         present = self.totals.sum(0) > 0
         k = max(int(present.sum()), 2)
         with np.errstate(invalid="ignore", divide="ignore"):
-            recall = np.einsum("bg,agc->abc", weights, self.hits[..., present]) / (weights @ self.totals[:, present])
+            recall = _sums(weights, self.hits[..., present]) / (weights @ self.totals[:, present])
         balanced = np.nanmean(recall, axis=2).max(0)
         return np.asarray((balanced - 1 / k) / (1 - 1 / k))
 
     def accuracies(self, weights: Floats) -> Floats:
         """max over attackers of plain accuracy, for each row of ``weights``."""
-        hits = np.einsum("bg,agc->ab", weights, self.hits)
+        hits = _sums(weights, self.hits).sum(2)
         return np.asarray((hits / (weights @ self.totals).sum(1)).max(0))
 
 
+def _sums(weights: Floats, hits: Floats) -> Floats:
+    """Over groups: (draws x groups), (attackers x groups x classes) -> attackers x draws x classes."""
+    return np.stack([weights @ one for one in hits])
+
+
+@lru_cache(maxsize=2)
 def resamples(groups: int, draws: int = DRAWS, seed: int = 0) -> Floats:
     """How often each group is drawn, ``draws`` times; before them, as row 0, each group once: the measured value.
 
     A generator with a seed: an interval is no secret, and a report can be computed again.
     """
-    rng = np.random.default_rng(seed)
-    return np.vstack([np.ones(groups), rng.multinomial(groups, np.full(groups, 1 / groups), draws)])
+    rng, out = np.random.default_rng(seed), np.ones((draws + 1, groups))
+    for row in out[1:]:
+        row[:] = np.bincount(rng.integers(groups, size=groups), minlength=groups)
+    out.flags.writeable = False  # kept for the next call
+    return out
 
 
 def estimate(values: Floats, level: float = LEVEL) -> Estimate:

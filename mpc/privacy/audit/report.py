@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +25,7 @@ class AttributeReport:
     attackers: tuple[str, ...]
     owned: int
     records: int
+    _known: dict[tuple[int, str], Floats] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def seeds(self) -> int:
@@ -138,8 +139,10 @@ class AttributeReport:
         return [(self._advantages(i, first), self._advantages(i, second)) for i in range(self.seeds)]
 
     def _advantages(self, seed: int, name: str) -> Floats:
-        counts = self.counts[seed][name]
-        return counts.advantages(resamples(len(counts.totals)))
+        if (seed, name) not in self._known:
+            counts = self.counts[seed][name]
+            self._known[seed, name] = counts.advantages(resamples(len(counts.totals)))
+        return self._known[seed, name]
 
     def _values(self, name: str) -> Floats:
         weights = resamples(self.groups)

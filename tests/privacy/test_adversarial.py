@@ -1,0 +1,110 @@
+"""The encoder: keeps the task, hides the attribute, repeats its training and never its noise."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mpc.errors import ConfigError, ShapeError
+from mpc.privacy import AdversarialEncoder, audit
+from mpc.privacy.adversarial.noise import gaussian
+
+
+@pytest.fixture(scope="module")
+def digits() -> dict[str, Any]:
+    """Parity stays; membership in {0, 1, 4, 5, 8, 9}, independent of it, hides. 1,200 records are the attacker's."""
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    owned = np.zeros(len(y), bool)
+    owned[np.random.default_rng(0).permutation(len(y))[:1200]] = True
+    return {"x": x, "task": y % 2, "private": np.isin(y, (0, 1, 4, 5, 8, 9)), "owned": owned}
+
+
+def trained(d: dict[str, Any], **settings: Any) -> AdversarialEncoder:
+    encoder = AdversarialEncoder(**{"batch_size": 128, "epochs": 40, "hidden": 64, **settings})
+    own = d["owned"]
+    return encoder.fit(d["x"][own], task=d["task"][own], private=d["private"][own])
+
+
+@pytest.fixture(scope="module")
+def noisy(digits: dict[str, Any]) -> AdversarialEncoder:
+    return trained(digits, noise=0.6, seed=1)
+
+
+def leak(encoder: Any, d: dict[str, Any]) -> Any:
+    return audit.attribute_inference(
+        encoder, raw=d["x"], private=d["private"], task=d["task"], attacker=d["owned"], queries=(),
+        attackers=("neighbours", "mlp"),
+    )  # fmt: skip
+
+
+def test_it_hides_with_noise_and_without_noise_a_fresh_attacker_wins(digits: dict[str, Any], noisy: AdversarialEncoder) -> None:
+    protected = leak(noisy, digits)
+    assert protected.raw_leak.value > 0.85
+    assert protected.reduction.value > 0.8
+    assert protected.task_loss is not None and protected.task_loss.value < 0.03
+    bare = leak(trained(digits, noise=0.0, seed=1), digits)
+    assert bare.leak.low > 0.1 > protected.leak.value  # the same game, the same critics: fooled, yet a new one is not
+    assert not bare.at_least(0.9)
+
+
+def test_the_head_reads_the_task_from_what_is_handed_out(digits: dict[str, Any], noisy: AdversarialEncoder) -> None:
+    other = ~digits["owned"]
+    guess = noisy.predict(noisy.transform(digits["x"][other]))
+    assert (guess == digits["task"][other]).mean() > 0.93
+
+
+def test_a_seed_repeats_training_and_never_the_noise(digits: dict[str, Any]) -> None:
+    import torch
+
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first, again, other = (trained(digits, epochs=1, seed=s) for s in (3, 3, 4))
+    assert torch.equal(torch.get_rng_state(), before)  # the caller's generator is left alone
+    x = digits["x"][:50]
+    clean = first.transform(x, noise=0)
+    assert np.array_equal(clean, again.transform(x, noise=0))
+    assert not np.array_equal(clean, other.transform(x, noise=0))
+    answers = []
+    for _ in range(2):
+        np.random.seed(0)
+        torch.manual_seed(0)
+        answers.append(first.transform(x))
+    assert not np.isin(answers[0], answers[1]).any()
+    assert np.abs(clean).max() <= 1 and answers[0].shape == (50, 16)
+
+
+def test_noise_is_gaussian_of_the_size_asked_for(digits: dict[str, Any], noisy: AdversarialEncoder) -> None:
+    values = gaussian((100_001,))
+    assert stats.kstest(values, "norm").pvalue > 1e-6
+    assert abs(np.corrcoef(values[:50_000], values[50_000:100_000])[0, 1]) < 0.03
+    assert gaussian((3, 5)).shape == (3, 5) and gaussian((0, 4)).shape == (0, 4)
+    x = digits["x"]
+    for size in (0.6, 1.7):
+        added = noisy.transform(x, noise=size) - noisy.transform(x, noise=0)
+        assert stats.kstest(added.ravel() / size, "norm").pvalue > 1e-6
+
+
+def test_errors_say_what_was_wanted(digits: dict[str, Any], noisy: AdversarialEncoder) -> None:
+    x, t, p = digits["x"][:20], digits["task"][:20], digits["private"][:20]
+    with pytest.raises(ConfigError, match="dim=0"):
+        AdversarialEncoder(dim=0)
+    with pytest.raises(ConfigError, match="noise=-1"):
+        AdversarialEncoder(noise=-1)
+    with pytest.raises(ConfigError, match="call fit"):
+        AdversarialEncoder().transform(x)
+    with pytest.raises(ConfigError, match="call fit"):
+        AdversarialEncoder().predict(np.zeros((1, 16)))
+    with pytest.raises(ShapeError, match="private of shape"):
+        AdversarialEncoder().fit(x, task=t, private=p[:-1])
+    with pytest.raises(ConfigError, match="task with 1 class"):
+        AdversarialEncoder().fit(x, task=np.zeros(20), private=p)
+    with pytest.raises(ConfigError, match="not finite"):
+        AdversarialEncoder().fit(np.full((20, 3), np.nan), task=t, private=p)
+    with pytest.raises(ShapeError, match="rows x 64"):
+        noisy.transform(x[:, :5])
+    with pytest.raises(ShapeError, match="rows x 16"):
+        noisy.predict(x)
