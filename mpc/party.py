@@ -374,13 +374,15 @@ class Party:
         return out
 
     def reveal(
-        self, x: Share, to: int | Sequence[int] | None = None, reason: str = "", check_range: bool = True, depth: int = 1
-    ) -> Floats | None:
+        self, x: Share, to: int | Sequence[int] | None = None, reason: str = "", check_range: bool = True, depth: int = 1,
+        remark: str = "",
+    ) -> Floats | None:  # fmt: skip
         """Open x to the ranks ``to`` (None: all) and write it to the ledger; None at the others.
 
         A header-only exchange comes first: no unmasked share leaves before all parties agree on what is revealed.
         Raises FixedPointRangeError when a value that everybody receives is beyond the encoding bound; where only some
-        receive it, they get a warning instead, because an exception would tell the others.
+        receive it, they get a warning instead, because an exception would tell the others. ``remark``: what the ledger says of
+        noise in x.
         """
         receivers = tuple(range(self.world_size)) if to is None else tuple(sorted({int(r) for r in np.atleast_1d(to)}))
         if not receivers or receivers[0] < 0 or receivers[-1] >= self.world_size:
@@ -390,7 +392,7 @@ class Party:
         with self.scope("reveal"):
             self.sync(Kind.REVEAL_CHECK, "reveal", x.shape, x.scale, receivers, reason)
             op = self.next_op()
-            line = LedgerLine(op, site, x.shape, receivers, reason)
+            line = LedgerLine(op, site, x.shape, receivers, reason, remark)
             self.ledger.append(line)
             self._revealing = op
             words = self.protocol.reveal(x, op, receivers)

@@ -180,17 +180,27 @@ class SecretTensor(Variable):
         return self
 
     # --- opening
-    def reveal(self, to: int | Sequence[int] | None = None, reason: str = "", check_range: bool = True) -> Floats | None:
+    def reveal(
+        self, to: int | Sequence[int] | None = None, reason: str = "", check_range: bool = True, dp: Any = None
+    ) -> Floats | None:
         """Open the values to the ranks ``to`` (None: all); a float64 array there, None at the others.
 
         Reveals: every value, as a line of the ledger with call site, shape, recipients and ``reason``. Pending products
         are truncated by floor first, once; the error of a sum of products is then below 2^-16 (at 16 fraction bits).
         Raises FixedPointRangeError when a value that all parties receive left the encoding range, warns where only some
         receive it (an exception would tell the others); ``check_range=False``: neither.
+
+        ``dp``: a mechanism of `mpc.privacy` (Laplace, Gaussian): noise that no party knows is added to the exact integers before
+        anything opens, before a pending truncation too, and the ledger's line says what that guarantees. The range is not checked
+        then: noise may be larger. Raises BudgetExceeded, with nothing opened.
         """
         value = self._value
-        value.party.note("value", value.number)
-        return value.party.reveal(value.settled(exact=True), to, reason, check_range, depth=2)
+        value.party.note("value", value.number, dp is not None)
+        remark = ""
+        if dp is not None:
+            value, remark = dp.release(value)
+            check_range = False
+        return value.party.reveal(value.settled(exact=True), to, reason, check_range, depth=2, remark=remark)
 
     # --- what would reveal by accident
     def __bool__(self) -> NoReturn:

@@ -29,6 +29,7 @@ TABLES, MASKS_1, MONOMIALS_1, MASKS_2, MONOMIALS_2 = 5, 6, 7, 8, 9
 BIT_WORDS, BIT_R, BIT_LOW, BIT_TOP, BIT_PRODUCT, BIT_PAIR = 10, 11, 12, 13, 14, 15
 HARMONICS = 16
 POWERS, BIT_POWERS = 17, 18
+COINS = 19  # of a private key: bits that nobody else knows
 
 TABLE_PLANES, BYTE_TABLE_WORDS = 233, 30  # of chunks of 4 bits; of 8 bits, for each value
 LEVELS = {  # masks and monomials of the two levels
@@ -294,6 +295,32 @@ class BitProduct(Correlation, frozen=True, tag=True, array_like=True):
         ring.deal_select(s, b, dealer.others, self.op, BIT_PRODUCT, out)
 
 
+class Conjunctions(Correlation, frozen=True, tag=True, array_like=True):
+    """XOR shares of m_i AND m_j for the masks m (planes of tensor MASKS_1) of ``planes`` planes of ``width`` words:
+    i, j run through ``left``, ``right``. ANDs of shared bits after one opening of each plane."""
+
+    planes: int
+    width: int
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+
+    def parts(self) -> tuple[Part, ...]:
+        pairs = len(self.left)
+        if len(self.right) != pairs or not 0 < self.planes <= 2 * pairs or self.width < 0:
+            raise CorruptFrame(f"{self.planes} planes of {self.width} words for {pairs} and {len(self.right)} operands of ANDs")
+        if not all(0 <= i < self.planes for i in (*self.left, *self.right)):
+            raise CorruptFrame(f"ANDs of planes beyond 0 to {self.planes - 1}")
+        return (Part(MONOMIALS_1, pairs * self.width),)
+
+    def deal(self, dealer: Dealing, k: int, out: Words) -> None:
+        masks = prg.words(dealer.keys, self.op, MASKS_1, self.planes * self.width, prg.XOR_SET)
+        masks = masks.reshape(self.planes, self.width)
+        pairs = out.reshape(-1, self.width) if self.width else out.reshape(0, 1)
+        for row, i, j in zip(pairs, self.left, self.right, strict=False):
+            np.bitwise_and(masks[i], masks[j], out=row)
+        ring.streams(dealer.others, self.op, MONOMIALS_1, 0, out, prg.XOR)
+
+
 class Harmonics(Correlation, frozen=True, tag=True, array_like=True):
     """[cos k t], [sin k t] at ``scale`` fraction bits for k = 1..orders, t = 2 pi r / 2^period_bits (section 7)."""
 
@@ -341,7 +368,7 @@ class Powers(Correlation, frozen=True, tag=True, array_like=True):
 
 AnyCorrelation = Union[
     Product, Truncation, TruncatedProduct, TwoPartyTruncation, Tables, ByteTables, Merges, BitValues, BitProduct, Harmonics,
-    Powers,
+    Powers, Conjunctions,
 ]
 
 

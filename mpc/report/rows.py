@@ -68,13 +68,15 @@ def total(rows: Iterable[Row], label: str = "total") -> Row:
 
 @dataclass(slots=True)
 class LedgerLine:
-    """One reveal: its operation number, where in the program it stands, and who received what, why."""
+    """One reveal: its operation number, where in the program it stands, and who received what, why. ``privacy``: epsilon and
+    delta of a value revealed with noise."""
 
     number: int
     site: str
     shape: tuple[int, ...]
     recipients: tuple[int, ...]
     reason: str = ""
+    privacy: str = ""
 
 
 @dataclass(slots=True)

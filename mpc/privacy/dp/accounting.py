@@ -1,0 +1,134 @@
+"""What a release guarantees, and what several guarantee together.
+
+`Guarantee` holds up to three things, each of which composes by itself: a privacy loss distribution (exact, discretised
+pessimistically by Google's dp-accounting), a curve of Renyi divergences (for vectors), and the total variation between noise that
+was accounted for and noise that was drawn. `delta(epsilon)` adds them up; `epsilon(delta)` inverts it.
+
+Sources: privacy loss distributions: Koskela et al. 2020, Doroshenko et al. 2022. Renyi divergence: Mironov 2017; its conversion:
+Canonne, Kamath, Steinke 2020, Proposition 12.
+"""
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Curve = npt.NDArray[np.float64]
+
+ORDERS: Final[Curve] = np.unique(
+    np.concatenate([1 + np.geomspace(0.02, 1, 10), np.arange(2.5, 8, 0.5), np.arange(8, 32, 1.5), np.geomspace(32, 2048, 25)])
+)
+INTERVAL: Final = 1e-4  # of the discretised privacy loss
+_SPLITS: Final = np.concatenate([[0.0, 1.0], np.linspace(0.02, 0.98, 49)])
+
+
+class Guarantee:
+    """(epsilon, delta) differential privacy of one release or of many, for every epsilon at once."""
+
+    __slots__ = ("lost", "pld", "rdp", "total_variation")
+
+    def __init__(self, pld: Any = None, rdp: Curve | None = None, total_variation: float = 0.0, lost: float = 0.0) -> None:
+        self.pld = pld  # dp_accounting's PrivacyLossDistribution
+        self.rdp = rdp  # Renyi divergence at ORDERS, both ways the larger
+        self.total_variation = total_variation  # between the noise accounted for and the noise drawn
+        self.lost = lost  # probability of noise that the Renyi curve leaves out
+
+    def __add__(self, other: Guarantee) -> Guarantee:
+        """Both releases."""
+        pld = self.pld if other.pld is None else other.pld if self.pld is None else self.pld.compose(other.pld)
+        rdp = self.rdp if other.rdp is None else other.rdp if self.rdp is None else self.rdp + other.rdp
+        return Guarantee(pld, rdp, self.total_variation + other.total_variation, self.lost + other.lost)
+
+    def repeated(self, times: int) -> Guarantee:
+        """So many releases with fresh noise each."""
+        if times < 1:
+            raise ValueError(f"{times} releases; want at least 1")
+        pld = None if self.pld is None or times == 1 else self.pld.self_compose(times)
+        if times == 1:
+            pld = self.pld
+        rdp = None if self.rdp is None else self.rdp * times
+        return Guarantee(pld, rdp, self.total_variation * times, self.lost * times)
+
+    def delta(self, epsilon: float) -> float:
+        """The smallest delta shown for this epsilon.
+
+        Noise within total variation t of noise that is (epsilon, delta) private is (epsilon, delta + (1 + e^epsilon) t) private.
+        """
+        if not epsilon >= 0:
+            raise ValueError(f"epsilon {epsilon}; want a number of at least 0")
+        if math.isinf(epsilon):
+            return 0.0
+        both = self.pld is not None and self.rdp is not None
+        parts = _SPLITS * epsilon if both else np.array([epsilon])
+        pld = np.zeros(1) if self.pld is None else np.atleast_1d(self.pld.get_delta_for_epsilon(parts))
+        rdp = np.zeros(1) if self.rdp is None else _delta_of(self.rdp, epsilon - parts if both else parts)
+        slack = self.lost + (1.0 + math.exp(min(epsilon, 700.0))) * self.total_variation if self.total_variation else self.lost
+        return float(min(1.0, np.min(pld + rdp) + slack))
+
+    def epsilon(self, delta: float) -> float:
+        """The smallest epsilon shown for this delta; infinite where there is none (delta below what the coins resolve)."""
+        if not 0 <= delta < 1:
+            raise ValueError(f"delta {delta}; want at least 0 and less than 1")
+        if self.delta(0.0) <= delta:
+            return 0.0
+        high = 1.0 / 64  # the first power of two that will do: delta may grow again where total variation dominates
+        while self.delta(high) > delta:
+            high *= 2
+            if high > 1024:
+                return math.inf
+        low = high / 2
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (low, middle) if self.delta(middle) <= delta else (middle, high)
+        return high
+
+    def __repr__(self) -> str:
+        return f"Guarantee(epsilon={self.epsilon(1e-6):.4g} at delta=1e-6)"
+
+
+def _delta_of(rdp: Curve, epsilons: Curve) -> Curve:
+    """delta <= exp((a - 1)(R(a) - epsilon)) / (a - 1) * (1 - 1/a)^a, the best order a; 1 where epsilon is 0 or less."""
+    a = ORDERS
+    with np.errstate(invalid="ignore", over="ignore"):
+        log = (a - 1) * (rdp - np.asarray(epsilons)[:, None]) - np.log(a - 1) + a * np.log1p(-1 / a)
+    return np.asarray(np.exp(np.minimum(0.0, np.min(np.where(np.isnan(log), np.inf, log), axis=1))))
+
+
+def from_pmf(support: npt.NDArray[np.int64], probabilities: Curve, shift: int, symmetric: bool) -> Guarantee:
+    """Exact: noise of this distribution on an integer that differs by ``shift``, in both directions."""
+    from dp_accounting.pld import privacy_loss_distribution
+
+    def mass(by: int) -> Mapping[int, float]:
+        kept = probabilities > 0
+        return dict(zip((support[kept] + by).tolist(), np.log(probabilities[kept]).tolist(), strict=True))
+
+    pld = privacy_loss_distribution.from_two_probability_mass_functions(
+        mass(0), mass(shift), value_discretization_interval=INTERVAL, symmetric=symmetric
+    )
+    return Guarantee(pld)
+
+
+def pure(epsilon: float, total_variation: float = 0.0) -> Guarantee:
+    """Anything that is (epsilon, 0) private, up to total variation: composes as the worst such mechanism does."""
+    from dp_accounting.pld import common, privacy_loss_distribution
+
+    parameters = common.DifferentialPrivacyParameters(epsilon)
+    return Guarantee(privacy_loss_distribution.from_privacy_parameters(parameters, INTERVAL), None, total_variation)
+
+
+def discrete_laplace(rate: float, shift: int, total_variation: float = 0.0) -> Guarantee:
+    """Ideal noise P(n) ~ e^(-rate |n|) on an integer that differs by ``shift``: closed form."""
+    from dp_accounting.pld import privacy_loss_distribution
+
+    pld = privacy_loss_distribution.from_discrete_laplace_mechanism(
+        parameter=rate, sensitivity=shift, value_discretization_interval=INTERVAL
+    )
+    return Guarantee(pld, None, total_variation)
+
+
+def concentrated(rho: float, total_variation: float = 0.0) -> Guarantee:
+    """Renyi divergence at most rho * order: zero-concentrated differential privacy."""
+    return Guarantee(None, rho * ORDERS, total_variation)

@@ -1,0 +1,105 @@
+"""Privacy budgets: a ledger that refuses before anything opens.
+
+::
+
+    with privacy.Budget(epsilon=3, delta=1e-6) as budget:
+        total = x.sum(0).reveal(dp=privacy.Laplace(epsilon=0.5, sensitivity=1), reason="sum")
+    print(budget)
+
+Every release inside is charged to every budget that is open, the inner ones first; none is charged when one of them refuses. What
+is added up is public, so all parties refuse alike. A budget may be entered again and goes on where it stopped; it ends with
+the process, so releases of other runs, hyper-parameter searches above all, are spent beside it: open it around
+all of them, or `charge` it with what they cost. A reveal without ``dp=`` is no release in this sense: it is exact, and the session's
+ledger lists it.
+"""
+from __future__ import annotations
+
+from contextvars import ContextVar, Token
+from typing import TYPE_CHECKING, NamedTuple
+
+from mpc.errors import MPCError
+from mpc.privacy.dp.accounting import Guarantee
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from mpc.party import Party
+
+_OPEN: ContextVar[tuple[Budget, ...]] = ContextVar("mpc_privacy_budgets", default=())
+
+
+class BudgetExceeded(MPCError):
+    """A release would cost more than a privacy budget has left. Nothing was opened and nothing charged."""
+
+
+class Spent(NamedTuple):
+    """One line of a budget: what was released, and the epsilon of everything up to then."""
+
+    what: str
+    epsilon: float
+
+
+class Budget:
+    """(epsilon, delta) for everything that is released inside ``with``."""
+
+    def __init__(self, epsilon: float, delta: float) -> None:
+        if not 0 < epsilon < float("inf"):
+            raise ValueError(f"epsilon {epsilon!r}; want a positive, finite number")
+        if not 0 < delta < 1:
+            raise ValueError(f"delta {delta!r}; want more than 0 and less than 1: noise made of 40-bit coins is never private "
+                             "with delta 0; a Laplace release takes about 1e-11")
+        self.epsilon, self.delta = float(epsilon), float(delta)
+        self.spent: list[Spent] = []
+        self._total: Guarantee | None = None
+        self._tokens: list[Token[tuple[Budget, ...]]] = []
+
+    @property
+    def guarantee(self) -> Guarantee | None:
+        """Of everything released so far, None before the first release."""
+        return self._total
+
+    @property
+    def used(self) -> float:
+        """Epsilon of everything released so far at this budget's delta."""
+        return 0.0 if self._total is None else self._total.epsilon(self.delta)
+
+    def after(self, release: Guarantee) -> Guarantee:
+        """What holds after one more release. Raises BudgetExceeded where that is beyond this budget; changes nothing."""
+        total = release if self._total is None else self._total + release
+        if total.delta(self.epsilon) > self.delta:
+            raise BudgetExceeded(
+                f"this release would bring the budget to epsilon {total.epsilon(self.delta):.4g} at delta {self.delta:g} (now "
+                f"{self.used:.4g}); it ends at {self.epsilon:g}. Nothing was opened: release with more noise, or stop here"
+            )
+        return total
+
+    def charge(self, release: Guarantee, what: str = "") -> None:
+        """Spend. Raises BudgetExceeded, with nothing spent."""
+        self._total = self.after(release)
+        self.spent.append(Spent(what, self.used))
+
+    def __enter__(self) -> Budget:
+        self._tokens.append(_OPEN.set((*_OPEN.get(), self)))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        _OPEN.reset(self._tokens.pop())
+
+    def __repr__(self) -> str:
+        return f"Budget(epsilon={self.epsilon:g}, delta={self.delta:g}, used={self.used:.4g}, releases={len(self.spent)})"
+
+
+def charge(party: Party | None, release: Guarantee, what: str) -> None:
+    """Charge every open budget, or none. Raises BudgetExceeded."""
+    budgets = list(dict.fromkeys(reversed(_OPEN.get())))
+    if party is not None:
+        party.note("budgets", [(b.epsilon, b.delta, len(b.spent)) for b in budgets])
+    for budget in budgets:
+        budget.after(release)
+    for budget in budgets:
+        budget.charge(release, what)
+
+
+def is_open() -> bool:
+    """Is a budget open here?"""
+    return bool(_OPEN.get())

@@ -1,0 +1,144 @@
+"""Mechanisms in the data's own units: the noise on whatever grid the protected value has.
+
+A value of the engine is ``step`` times an integer that is a sum modulo 2^64. `Grid.on_grid` is the integer noise for that step, and
+adding it is exact. Whoever uses such a mechanism by itself (`sample`, `pmf`, `privacy`) gets it on the grid
+``grid``, by default a power of two about 2^-12 of the sensitivity.
+"""
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mpc import sharing
+from mpc.fixed_point import Floats, Words
+from mpc.ops.value import LazyValue, Value
+from mpc.privacy.dp import budget
+from mpc.privacy.dp.accounting import Guarantee
+from mpc.privacy.dp.coins import Coins
+from mpc.privacy.dp.mechanisms import Integers, Mechanism, Probabilities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FINE_STEPS = 12
+
+
+class Released(NamedTuple):
+    """What `SecretTensor.reveal` opens instead of the value, and the ledger's remark."""
+
+    value: Value
+    remark: str
+
+
+class Grid(Mechanism):
+    """A mechanism of a given ``sensitivity`` in real units.
+
+    ``sensitivity``: how far one person can move the *encoded* value (`mpc.privacy.sensitivity` computes it): its L1 norm for
+    Laplace, its L2 norm for Gaussian. ``truncations``: how many truncations lie between what a person contributed and the value;
+    each may move each number by one step more, and so is added to the sensitivity. Default: 0 for integers and for products that
+    are still pending (the noise is added before their truncation), 1 for any other fixed-point value, since a value does not know
+    its history. A sum of values that were clipped last is exact: say truncations=0.
+    """
+
+    sensitivity: float
+    delta: float
+
+    def __init__(self, sensitivity: float | None, truncations: int | None, grid: float | None) -> None:
+        if sensitivity is None:
+            raise ValueError(f"{type(self).__name__} without a sensitivity: say by how much one person can move the value "
+                             "(sensitivity=...), and clip inside the engine so that it holds; privacy.sensitivity helps")
+        self.sensitivity = positive("sensitivity", sensitivity)
+        if truncations is not None and (truncations < 0 or truncations != int(truncations)):
+            raise ValueError(f"truncations={truncations}; want an integer of at least 0")
+        self.truncations = truncations
+        self.grid = 2.0 ** (math.floor(math.log2(self.sensitivity)) - FINE_STEPS) if grid is None else positive("grid", grid)
+
+    @abstractmethod
+    def noise(self, steps: float, size: int) -> Mechanism:
+        """The integer mechanism for a sensitivity of so many grid steps, ``size`` values."""
+
+    @abstractmethod
+    def enlarged(self, steps: float, size: int, truncations: int) -> float:
+        """The sensitivity in steps, with that of the truncations."""
+
+    @abstractmethod
+    def guarantee(self, noise: Mechanism, steps: float, size: int) -> Guarantee:
+        """Of that noise at that sensitivity."""
+
+    def on_grid(self, step: float, size: int = 1, truncations: int = 0) -> tuple[Mechanism, Guarantee]:
+        """(integer noise, guarantee) for ``size`` values that are multiples of ``step``."""
+        steps = self.sensitivity / step
+        if not steps < 2.0**52:
+            raise ValueError(f"sensitivity {self.sensitivity} on a grid of {step}: {steps:.3g} steps; want fewer than 2^52")
+        steps = self.enlarged(max(1.0, steps * (1 + 2.0**-48)) if steps % 1 else max(1.0, steps), size, truncations)
+        noise = self.noise(steps, size)
+        return noise, _guaranteed(self, noise, steps, size)
+
+    # --- the contract, on its own grid
+    @property
+    def _alone(self) -> Mechanism:
+        return self.on_grid(self.grid)[0]
+
+    def pmf(self) -> tuple[Integers, Probabilities]:
+        return self._alone.pmf()
+
+    def circuit(self, coins: Coins) -> Words:
+        return self._alone.circuit(coins)
+
+    @property
+    def std(self) -> float:
+        return self._alone.std
+
+    def privacy(
+        self, l1: float | None = None, l2: float | None = None, linf: float | None = None, size: int = 1
+    ) -> Guarantee:
+        """In steps of ``grid``; without norms: at this mechanism's own sensitivity."""
+        if l1 is l2 is linf is None:
+            return self.on_grid(self.grid, size)[1]
+        return self._alone.privacy(l1, l2, linf, size)
+
+    def real(self, shape: int | Sequence[int] = ()) -> Floats:
+        """Noise in clear, in real units: exact multiples of ``grid``."""
+        return np.asarray(self.sample(shape) * self.grid)
+
+    # --- what `SecretTensor.reveal(dp=...)` calls
+    def release(self, value: Any) -> Released:
+        """value + noise that nobody knows, charged to the open budgets. Refuses before anything opens.
+
+        The noise is added to the integers as they are, before a pending truncation or public factor is applied: what follows is
+        post-processing. Raises `BudgetExceeded`, ValueError.
+        """
+        if isinstance(value, LazyValue):
+            value = value.forced()
+        party, share, size = value.party, value.share, max(1, math.prod(value.shape))
+        step = abs(value.gain) * 2.0**-share.scale
+        if not step:
+            raise ValueError("a value times 0: there is nothing to reveal")
+        exact = share.scale == 0 or share.scale > party.frac_bits
+        truncations = (0 if exact else 1) if self.truncations is None else self.truncations
+        noise, guarantee = self.on_grid(step, size, truncations)
+        party.note("dp", self.key, noise.key, truncations)
+        budget.charge(party, guarantee, str(self))
+        noisy = sharing.add(share, noise.sample_shares(party, value.shape).rescaled(share.scale))
+        epsilon, delta = self.claim(guarantee)
+        return Released(Value(party, noisy, value.gain), f"epsilon={epsilon:.4g}, delta={delta:.3g}")
+
+    def claim(self, guarantee: Guarantee) -> tuple[float, float]:
+        """(epsilon, delta) for the ledger: epsilon at this mechanism's delta."""
+        return guarantee.epsilon(self.delta), self.delta
+
+
+@lru_cache(maxsize=256)
+def _guaranteed(mechanism: Grid, noise: Mechanism, steps: float, size: int) -> Guarantee:
+    return mechanism.guarantee(noise, steps, size)
+
+
+def positive(what: str, value: float) -> float:
+    """A positive finite number. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)) or not 0 < float(value) < math.inf:
+        raise ValueError(f"{what} {value!r}; want a positive, finite number")
+    return float(value)
