@@ -173,6 +173,8 @@ class ZmqTransport(Transport):
                 got = links.receive(peer, copy, admit)
                 if got is not None:
                     self._arrived(*got)
+                    if links is self._bulk and got[0] == peer:
+                        deadline = time.monotonic() + timeout  # a part of a frame: slow is not silent
             except zmq.Again:
                 self.probe(peer)
             if not inbox and time.monotonic() >= deadline:

@@ -177,3 +177,28 @@ def test_what_is_no_frame_is_refused(data: bytes) -> None:
 def test_headers_keep_eight_dimensions() -> None:
     header = frames.unpack(frames.pack(Kind.OPEN, 5, 0, bytes(range(16)), tuple(range(1, 10)), flags=3))
     assert header == (Kind.OPEN, 5, 0, bytes(range(16)), (1, 2, 3, 4, 5, 6, 7, 8), 3)
+
+
+def test_a_frame_that_takes_longer_than_the_deadline_is_not_lost_while_its_parts_come() -> None:
+    launches = secured(2)
+    links = [ZmqTransport.of(at) for at in launches]
+    try:
+        meet(links, launches)
+        data, sealer, bulk = frame(1, 400_000), links[0]._sealers[1], links[0]._bulk
+        assert bulk is not None
+
+        def slowly() -> None:
+            for record in sealer.records(data):
+                time.sleep(0.3)
+                bulk.send(1, record, len(record))
+
+        with ThreadPoolExecutor(1) as pool:
+            job = pool.submit(slowly)
+            got = links[1].recv(0, 0.7, data.nbytes)
+            job.result()
+        assert bytes(got) == data.tobytes()
+        with pytest.raises(PartyLost, match=r"party 0 .*sent nothing for 0\.2 s"):
+            links[1].recv(0, 0.2)
+    finally:
+        for link in links:
+            link.close(0)
