@@ -168,9 +168,11 @@ def test_a_stranger_is_refused_and_logged_and_told(group: Callable[..., Group], 
         assert isinstance(error, AuthenticationError) and time.monotonic() - started < 2.8, "at once"
         assert "refused this process's key: its run.toml has another one" in str(error)
         others = errors_of(jobs[:2])
-    for other in others:
-        assert isinstance(other, PartyLost) and "party 2 (c) did not come" in str(other)
-        assert f"refused: key {own.public_key} from 127.0.0.1 (not in run.toml)" in str(other)
+    assert all(isinstance(other, PartyLost) and other.peer == 2 for other in others), others
+    first = [str(other) for other in others if "party 2 (c) did not come" in str(other)]
+    assert first, "who was not told by the other says itself"
+    for text in first:
+        assert f"refused: key {own.public_key} from 127.0.0.1 (not in run.toml)" in text
     assert f"refused a stranger: public key {own.public_key} from 127.0.0.1" in caplog.text
     assert own.secret_key not in caplog.text
 
