@@ -24,7 +24,7 @@ def digits() -> dict[str, Any]:
 
 
 def trained(d: dict[str, Any], **settings: Any) -> AdversarialEncoder:
-    encoder = AdversarialEncoder(**{"batch_size": 128, "epochs": 40, "hidden": 64, **settings})
+    encoder = AdversarialEncoder(**{"batch_size": 64, "epochs": 15, "hidden": 64, "lr": 2e-3, **settings})
     own = d["owned"]
     return encoder.fit(d["x"][own], task=d["task"][own], private=d["private"][own])
 
