@@ -1,5 +1,32 @@
 """What leaves the engine: noise, masks, anonymised representations and synthetic data, and an audit that measures the leak."""
 from mpc.privacy import audit
 from mpc.privacy.adversarial import AdversarialEncoder
+from mpc.privacy.dp import (
+    Binomial,
+    Budget,
+    BudgetExceeded,
+    DiscreteGaussian,
+    DiscreteLaplace,
+    Exponential,
+    Gaussian,
+    Guarantee,
+    Laplace,
+    Mechanism,
+    sensitivity,
+)
 
-__all__ = ["AdversarialEncoder", "audit"]
+__all__ = [
+    "AdversarialEncoder",
+    "Binomial",
+    "Budget",
+    "BudgetExceeded",
+    "DiscreteGaussian",
+    "DiscreteLaplace",
+    "Exponential",
+    "Gaussian",
+    "Guarantee",
+    "Laplace",
+    "Mechanism",
+    "audit",
+    "sensitivity",
+]

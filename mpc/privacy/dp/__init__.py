@@ -4,14 +4,17 @@
 
     out = x.clip(0, 1).sum(0).reveal(dp=privacy.Laplace(epsilon=0.5, sensitivity=1), reason="age sum")
 """
+from mpc.privacy.dp import sensitivity
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.binomial import Binomial
 from mpc.privacy.dp.budget import Budget, BudgetExceeded
 from mpc.privacy.dp.discrete import DiscreteGaussian, DiscreteLaplace
+from mpc.privacy.dp.exponential import Exponential
 from mpc.privacy.dp.gaussian import Gaussian
 from mpc.privacy.dp.laplace import Laplace
 from mpc.privacy.dp.mechanisms import Mechanism
 
 __all__ = [
-    "Binomial", "Budget", "BudgetExceeded", "DiscreteGaussian", "DiscreteLaplace", "Gaussian", "Guarantee", "Laplace", "Mechanism",
+    "Binomial", "Budget", "BudgetExceeded", "DiscreteGaussian", "DiscreteLaplace", "Exponential", "Gaussian", "Guarantee",
+    "Laplace", "Mechanism", "sensitivity",
 ]

@@ -1,11 +1,11 @@
 """What a release guarantees, and what several guarantee together.
 
 `Guarantee` holds up to three things, each of which composes by itself: a privacy loss distribution (exact, discretised
-pessimistically by Google's dp-accounting), a curve of Renyi divergences (for vectors), and the total variation between noise that
-was accounted for and noise that was drawn. `delta(epsilon)` adds them up; `epsilon(delta)` inverts it.
+pessimistically by Google's dp-accounting), a curve of Renyi divergences (for vectors), and the total variation between noise
+that was accounted for and noise that was drawn. `delta(epsilon)` adds them up; `epsilon(delta)` inverts it.
 
-Sources: privacy loss distributions: Koskela et al. 2020, Doroshenko et al. 2022. Renyi divergence: Mironov 2017; its conversion:
-Canonne, Kamath, Steinke 2020, Proposition 12.
+Sources: privacy loss distributions: Koskela et al. 2020, Doroshenko et al. 2022. Renyi divergence: Mironov 2017; its
+conversion: Canonne, Kamath, Steinke 2020, Proposition 12.
 """
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ ORDERS: Final[Curve] = np.unique(
     np.concatenate([1 + np.geomspace(0.02, 1, 10), np.arange(2.5, 8, 0.5), np.arange(8, 32, 1.5), np.geomspace(32, 2048, 25)])
 )
 INTERVAL: Final = 1e-4  # of the discretised privacy loss
-_SPLITS: Final = np.concatenate([[0.0, 1.0], np.linspace(0.02, 0.98, 49)])
+LOG_CUT: Final = -50.0  # e^-50 of the mass may count as infinite loss instead: bounds the distribution's length
+_SPLITS: Final = tuple(np.linspace(0.0, 1.0, 17).tolist())
 
 
 class Guarantee:
@@ -55,18 +56,32 @@ class Guarantee:
     def delta(self, epsilon: float) -> float:
         """The smallest delta shown for this epsilon.
 
-        Noise within total variation t of noise that is (epsilon, delta) private is (epsilon, delta + (1 + e^epsilon) t) private.
+        Noise within total variation t of noise that is (epsilon, delta) private is (epsilon, delta + (1 + e^epsilon) t)
+        private.
         """
         if not epsilon >= 0:
             raise ValueError(f"epsilon {epsilon}; want a number of at least 0")
         if math.isinf(epsilon):
             return 0.0
-        both = self.pld is not None and self.rdp is not None
-        parts = _SPLITS * epsilon if both else np.array([epsilon])
-        pld = np.zeros(1) if self.pld is None else np.atleast_1d(self.pld.get_delta_for_epsilon(parts))
-        rdp = np.zeros(1) if self.rdp is None else _delta_of(self.rdp, epsilon - parts if both else parts)
-        slack = self.lost + (1.0 + math.exp(min(epsilon, 700.0))) * self.total_variation if self.total_variation else self.lost
-        return float(min(1.0, np.min(pld + rdp) + slack))
+        shown = 0.0
+        if self.pld is None or self.rdp is None:
+            shown = self._loss(epsilon) + self._divergence(epsilon)
+        else:  # one epsilon for each kind: any split of the whole will do
+            shown = min(self._loss(part * epsilon) + self._divergence((1 - part) * epsilon) for part in _SPLITS)
+        slack = (1.0 + math.exp(min(epsilon, 700.0))) * self.total_variation if self.total_variation else 0.0
+        return min(1.0, shown + slack + self.lost)
+
+    def _loss(self, epsilon: float) -> float:
+        """Of the privacy loss distribution. One by one: for several at once dp-accounting subtracts what nearly cancels."""
+        return 0.0 if self.pld is None else max(0.0, float(self.pld.get_delta_for_epsilon(float(epsilon))))
+
+    def _divergence(self, epsilon: float) -> float:
+        """exp((a - 1)(R(a) - epsilon)) / (a - 1) * (1 - 1/a)^a at the best order a."""
+        if self.rdp is None:
+            return 0.0
+        a = ORDERS
+        log = (a - 1) * (self.rdp - epsilon) - np.log(a - 1) + a * np.log1p(-1 / a)
+        return math.exp(min(0.0, float(np.min(log))))
 
     def epsilon(self, delta: float) -> float:
         """The smallest epsilon shown for this delta; infinite where there is none (delta below what the coins resolve)."""
@@ -89,14 +104,6 @@ class Guarantee:
         return f"Guarantee(epsilon={self.epsilon(1e-6):.4g} at delta=1e-6)"
 
 
-def _delta_of(rdp: Curve, epsilons: Curve) -> Curve:
-    """delta <= exp((a - 1)(R(a) - epsilon)) / (a - 1) * (1 - 1/a)^a, the best order a; 1 where epsilon is 0 or less."""
-    a = ORDERS
-    with np.errstate(invalid="ignore", over="ignore"):
-        log = (a - 1) * (rdp - np.asarray(epsilons)[:, None]) - np.log(a - 1) + a * np.log1p(-1 / a)
-    return np.asarray(np.exp(np.minimum(0.0, np.min(np.where(np.isnan(log), np.inf, log), axis=1))))
-
-
 def from_pmf(support: npt.NDArray[np.int64], probabilities: Curve, shift: int, symmetric: bool) -> Guarantee:
     """Exact: noise of this distribution on an integer that differs by ``shift``, in both directions."""
     from dp_accounting.pld import privacy_loss_distribution
@@ -106,7 +113,8 @@ def from_pmf(support: npt.NDArray[np.int64], probabilities: Curve, shift: int, s
         return dict(zip((support[kept] + by).tolist(), np.log(probabilities[kept]).tolist(), strict=True))
 
     pld = privacy_loss_distribution.from_two_probability_mass_functions(
-        mass(0), mass(shift), value_discretization_interval=INTERVAL, symmetric=symmetric
+        mass(0), mass(shift), value_discretization_interval=INTERVAL,
+        log_mass_truncation_bound=LOG_CUT, symmetric=symmetric,
     )
     return Guarantee(pld)
 

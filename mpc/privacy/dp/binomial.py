@@ -25,9 +25,10 @@ class Binomial(Mechanism):
     0 .. 2^fine - 1. Standard deviation about 2^fine sqrt(coins) / 2.
 
     With fine = 0 this is the centred binomial (coins must be even then, for an integer centre). The uniform digits fill the
-    steps between its values, so that a *fine* grid can be used without truncating what is protected: a truncation before the noise
-    would add one step to the sensitivity of every value. Full adders on shares count the coins: about one AND per coin, 2 coins bits
-    each way and ``coins`` bits dealt; then 2 fine + 2 log2(coins) bits become integers. Rounds: about 1.7 log2(coins).
+    steps between its values, so that a *fine* grid can be used without truncating what is protected: a truncation before the
+    noise would add one step to the sensitivity of every value. Full adders on shares count the coins: about one AND per coin,
+    2 coins bits each way and ``coins`` bits dealt; then 2 fine + 2 log2(coins) bits become integers. Rounds: about 1.7
+    log2(coins).
     """
 
     def __init__(self, coins: int, fine: int = 0) -> None:
@@ -67,7 +68,7 @@ class Binomial(Mechanism):
 
     def pmf(self) -> tuple[Integers, Probabilities]:
         if self.coins << self.fine > MOST_SUPPORT:
-            raise NotSupported(f"{self!r} has {self.coins << self.fine} values; its probabilities are listed up to {MOST_SUPPORT}")
+            raise NotSupported(f"{self!r} has {self.coins << self.fine} values; they are listed up to {MOST_SUPPORT}")
         p = refined(self.coarse, self.fine)
         return np.arange(len(p)) - self.centre, p
 

@@ -6,10 +6,10 @@
         total = x.sum(0).reveal(dp=privacy.Laplace(epsilon=0.5, sensitivity=1), reason="sum")
     print(budget)
 
-Every release inside is charged to every budget that is open, the inner ones first; none is charged when one of them refuses. What
-is added up is public, so all parties refuse alike. A budget may be entered again and goes on where it stopped; it ends with
-the process, so releases of other runs, hyper-parameter searches above all, are spent beside it: open it around
-all of them, or `charge` it with what they cost. A reveal without ``dp=`` is no release in this sense: it is exact, and the session's
+Every release inside is charged to every budget that is open, the inner ones first; none is charged when one of them refuses.
+What is added up is public, so all parties refuse alike. A budget may be entered again and goes on where it stopped; it ends
+with the process, so releases of other runs, hyper-parameter searches above all, are spent beside it: open it around all of
+them, or `charge` it with what they cost. A reveal without ``dp=`` is no release in this sense: it is exact, and the session's
 ledger lists it.
 """
 from __future__ import annotations

@@ -101,7 +101,8 @@ class SharedCoins(Coins):
         return prg.words(self.party.private, op, COINS, count * self.width).reshape(count, self.width)
 
     def both(self, planes: Words, left: Sequence[int], right: Sequence[int]) -> Words:
-        """With e = x ^ a, f = y ^ b open: x y = e f ^ e b ^ f a ^ ab, the last one dealt. 1 bit per plane and sample each way."""
+        """With e = x ^ a, f = y ^ b open: x y = e f ^ e b ^ f a ^ ab, the last one dealt. 1 bit per plane and sample each
+        way."""
         party, count = self.party, planes.shape[0]
         op = party.next_op()
         party.note("both", op, planes.shape, len(left))
@@ -124,7 +125,8 @@ class SharedCoins(Coins):
         return planes ^ _ALL if self.party.first else planes.copy()
 
     def total(self, planes: Words, weights: Sequence[int]) -> Words:
-        """[b] = e + (1 - 2e)[s] for the opened e = b ^ s (protocols.md, section 6): one bit each way, one word dealt, per bit."""
+        """[b] = e + (1 - 2e)[s] for the opened e = b ^ s (protocols.md, section 6): one bit each way, one word dealt, per
+        bit."""
         party = self.party
         ops = [party.next_op() for _ in weights]
         party.note("total", ops[0], self.n, tuple(weights))
@@ -167,8 +169,8 @@ def biased(coins: Coins, thresholds: Sequence[int], bits: int) -> Words:
     _check(thresholds, bits)
     lengths = [bits - _zeros(t) if 0 < t < 1 << bits else 0 for t in thresholds]
     drawn = list(coins.fair(sum(lengths)))
-    ends = np.cumsum([0, *lengths]).tolist()
-    numbers = [(t >> (bits - n) if n else 0, drawn[a:b]) for t, n, a, b in zip(thresholds, lengths, ends, ends[1:], strict=False)]
+    ends = np.cumsum(lengths).tolist()
+    numbers = [(t >> (bits - n) if n else 0, drawn[end - n : end]) for t, n, end in zip(thresholds, lengths, ends, strict=True)]
     out = _less(coins, numbers)
     for k, t in enumerate(thresholds):
         if t == 1 << bits:

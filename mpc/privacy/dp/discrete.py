@@ -75,8 +75,8 @@ class DiscreteLaplace(Mechanism):
     def privacy(
         self, l1: float | None = None, l2: float | None = None, linf: float | None = None, size: int = 1
     ) -> Guarantee:
-        """One value: from the probabilities themselves where they are few, else the formula and the distance to it. Several values:
-        the worst mechanism that is (rate * l1, 0) private, and the distance for each value that can differ."""
+        """One value: from the probabilities themselves where they are few, else the formula and the distance to it. Several
+        values: the worst mechanism that is (rate * l1, 0) private, and the distance for each value that can differ."""
         norms = Norms(l1, l2, linf, size)
         if norms.single and 2 << self.places <= EXACT_SUPPORT:
             return accounting.from_pmf(*self.pmf(), norms.linf, True)

@@ -15,7 +15,8 @@ REPORTED_DELTA: Final = 1e-6
 
 
 class Gaussian(Grid):
-    """Noise of standard deviation noise_multiplier * ``sensitivity`` (an L2 norm), or the least that is (epsilon, delta) private.
+    """Noise of standard deviation noise_multiplier * ``sensitivity`` (an L2 norm), or the least that is (epsilon, delta)
+    private.
 
     What is drawn is `Binomial`: about ``coins`` fair coins (standard deviation 16 coarse steps at 1024), and uniform digits
     below them down to the value's grid. It is no Gaussian, but is accounted for as what it is; at 1024 coins the difference is
@@ -55,8 +56,8 @@ class Gaussian(Grid):
 
 
 def binomial(sigma: float, coins: int = COINS) -> Binomial:
-    """Binomial noise of standard deviation ``sigma`` grid steps or just above, with ``coins`` to 4 ``coins`` coins; fewer digits
-    and fewer coins where sigma is small."""
+    """Binomial noise of standard deviation ``sigma`` grid steps or just above, with ``coins`` to 4 ``coins`` coins; fewer
+    digits and fewer coins where sigma is small."""
     fine = max(0, math.floor(math.log2(sigma / (math.sqrt(coins) / 2)) + 1e-9))
     wanted = 4 * (sigma**2 - (4.0**fine - 1) / 6) / 4.0**fine
     return Binomial(max(2, 2 * math.ceil(wanted / 2 - 1e-9)), fine)

@@ -1,7 +1,7 @@
 """Mechanisms in the data's own units: the noise on whatever grid the protected value has.
 
-A value of the engine is ``step`` times an integer that is a sum modulo 2^64. `Grid.on_grid` is the integer noise for that step, and
-adding it is exact. Whoever uses such a mechanism by itself (`sample`, `pmf`, `privacy`) gets it on the grid
+A value of the engine is ``step`` times an integer that is a sum modulo 2^64. `Grid.on_grid` is the integer noise for that
+step, and adding it is exact. Whoever uses such a mechanism by itself (`sample`, `pmf`, `privacy`) gets it on the grid
 ``grid``, by default a power of two about 2^-12 of the sensitivity.
 """
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Grid(Mechanism):
     """A mechanism of a given ``sensitivity`` in real units.
 
     ``sensitivity``: how far one person can move the *encoded* value (`mpc.privacy.sensitivity` computes it): its L1 norm for
-    Laplace, its L2 norm for Gaussian. ``truncations``: how many truncations lie between what a person contributed and the value;
-    each may move each number by one step more, and so is added to the sensitivity. Default: 0 for integers and for products that
-    are still pending (the noise is added before their truncation), 1 for any other fixed-point value, since a value does not know
-    its history. A sum of values that were clipped last is exact: say truncations=0.
+    Laplace, its L2 norm for Gaussian. ``truncations``: how many truncations lie between what a person contributed and the
+    value; each may move each number by one step more, and so is added to the sensitivity. Default: 0 for integers and for
+    products that are still pending (the noise is added before their truncation), 1 for any other fixed-point value, since a
+    value does not know its history. A sum of values that were clipped last is exact: say truncations=0.
     """
 
     sensitivity: float
@@ -139,6 +139,7 @@ def _guaranteed(mechanism: Grid, noise: Mechanism, steps: float, size: int) -> G
 
 def positive(what: str, value: float) -> float:
     """A positive finite number. Raises ValueError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)) or not 0 < float(value) < math.inf:
+    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not real or not 0 < float(value) < math.inf:
         raise ValueError(f"{what} {value!r}; want a positive, finite number")
     return float(value)

@@ -1,9 +1,9 @@
 """Renyi divergence of symmetric counting noise on vectors: per value, for every shift that a value can have.
 
-Wanted is a bound sum_i R(s_i) <= A L2^2 + B c over all integer vectors s with c nonzero values, |s_i| <= linf and norm L2, per
-order. Let N = 2^w N' + U + V with U, V uniform on 0 .. 2^w - 1 (noise N' on a grid that is 2^w times coarser). Given N mod 2^w, N
-and its shift by 2^w (s + t), 0 <= t <= 1, are mixtures of the same N' shifted by s and, a part t of the time, s + 1.
-With M = sum P^a Q^(1 - a) = e^((a - 1) R) being jointly convex,
+Wanted is a bound sum_i R(s_i) <= A L2^2 + B c over all integer vectors s with c nonzero values, |s_i| <= linf and norm L2,
+per order. Let N = 2^w N' + U + V with U, V uniform on 0 .. 2^w - 1 (noise N' on a grid that is 2^w times coarser). Given N
+mod 2^w, N and its shift by 2^w (s + t), 0 <= t <= 1, are mixtures of the same N' shifted by s and, a part t of the time, s +
+1. With M = sum P^a Q^(1 - a) = e^((a - 1) R) being jointly convex,
 
     M(2^w (s + t)) <= (1 - t) M'(s) + t M'(s + 1).                                            (*)
 
@@ -11,8 +11,8 @@ So shifts are evaluated on a ladder of grids: 1 .. 16 on the finest, 8 .. 16 of 
 logarithm of (*) less A (s + t)^2 is concave in t; its maximum is found by bisection.
 
 Where the noise of one hypothesis cannot occur under the other, and beyond 13 standard deviations, nothing is summed: the
-probability of that, for each value that differs, is added to delta (`Guarantee.lost`). For the rest M may be summed over a part of
-P: the conversion to (epsilon, delta) bounds (P - e^epsilon Q)+ point by point.
+probability of that, for each value that differs, is added to delta (`Guarantee.lost`). For the rest M may be summed over a
+part of P: the conversion to (epsilon, delta) bounds (P - e^epsilon Q)+ point by point.
 """
 from __future__ import annotations
 
@@ -128,4 +128,5 @@ def refined(p: Probabilities, digits: int) -> Probabilities:
     up = np.arange(1, (1 << digits) + 1) / 4.0**digits
     padded = np.concatenate([p, [0.0]])
     before = np.concatenate([[0.0], p])
-    return np.asarray((padded[:, None] * up + before[:, None] * (2.0**-digits - up)).reshape(-1)[: (len(p) << digits) + (1 << digits) - 1])
+    lines = padded[:, None] * up + before[:, None] * (2.0**-digits - up)
+    return np.asarray(lines.reshape(-1)[: (len(p) << digits) + (1 << digits) - 1])
