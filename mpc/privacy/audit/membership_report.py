@@ -1,0 +1,115 @@
+"""What a membership audit found, and the guarantee beside it."""
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mpc.privacy.audit.intervals import Estimate
+from mpc.privacy.audit.roc import FEW, Scores, plain
+
+
+def bound(epsilon: float, delta: float = 0.0) -> float:
+    """(e^epsilon - 1 + 2 delta) / (e^epsilon + 1): no attack on one record has a larger advantage under (epsilon, delta)-DP.
+
+    From the two inequalities of the definition added up; 0 at epsilon = delta = 0. Source: Humphries et al., Investigating
+    membership inference attacks under data dependencies, 2023.
+    """
+    return min(1.0, math.tanh(epsilon / 2) + 2 * delta / (math.exp(min(epsilon, 700.0)) + 1))
+
+
+@dataclass(frozen=True)
+class MembershipReport:
+    """How well members are told from others, by attack. ``attacks``: name -> scores of both.
+
+    ``accuracy``: the model's own, on members and on others (None for losses). ``epsilon``, ``delta``: as trained, if it was.
+    """
+
+    attacks: Mapping[str, Scores]
+    epsilon: float | None = None
+    delta: float = 0.0
+    accuracy: tuple[Estimate, Estimate] | None = None
+    shadows: int = 0
+
+    @property
+    def strongest(self) -> str:
+        """The attack with the largest advantage."""
+        return max(self.attacks, key=lambda name: self.attacks[name].advantage.value)
+
+    @property
+    def leak(self) -> Estimate:
+        """The advantage of the `strongest` attack, which was picked by that number: with several attacks a little above
+        what one alone would show by chance."""
+        return self.advantage(self.strongest)
+
+    def advantage(self, attack: str = "threshold") -> Estimate:
+        """True minus false positive rate, threshold from one half, tested on the other."""
+        return self.attacks[attack].advantage
+
+    def auc(self, attack: str = "threshold") -> Estimate:
+        return self.attacks[attack].auc
+
+    def rate_at(self, false_positives: float = FEW, attack: str = "threshold") -> Estimate:
+        """True positive rate at so many false ones."""
+        return self.attacks[attack].rate_at(false_positives)
+
+    @property
+    def null(self) -> Estimate:
+        """The strongest attack's advantage when members and others are mixed by chance: what this many records give for nothing."""
+        scores = self.attacks[self.strongest]
+        rng = np.random.default_rng(scores.seed + 1)
+        mixed = rng.permutation(np.concatenate([scores.positives, scores.negatives]))
+        count = len(scores.positives)
+        return Scores.of(mixed[:count], mixed[count:], seed=scores.seed).advantage
+
+    @property
+    def bound(self) -> float | None:
+        """The largest advantage that the guarantee allows on one record; None without one."""
+        return None if self.epsilon is None else bound(self.epsilon, self.delta)
+
+    @property
+    def least_epsilon(self) -> float:
+        """No smaller epsilon (with this delta) is compatible with the lower limit of the leak: ln((1 + A - 2 delta) / (1 - A)).
+
+        The attack's evidence against a guarantee; far below the true epsilon as a rule, since attacks are weak.
+        """
+        low = min(self.leak.low, 1 - 1e-12)
+        return max(0.0, math.log(max(1 + low - 2 * self.delta, 1e-300) / (1 - low)))
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether even the lower limit of the leak is above the bound: then the guarantee does not hold for this model."""
+        return self.bound is not None and self.leak.low > self.bound
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain numbers, for JSON."""
+        return {
+            "attacks": {
+                name: {"auc": plain(s.auc), "advantage": plain(s.advantage), "rate_at_1_percent": plain(s.rate_at())}
+                for name, s in self.attacks.items()
+            },
+            "strongest": self.strongest, "leak": plain(self.leak), "null": plain(self.null),
+            "epsilon": self.epsilon, "delta": self.delta, "bound": self.bound, "least_epsilon": round(self.least_epsilon, 5),
+            "contradicts": self.contradicts, "shadows": self.shadows, **self.sizes(),
+            "accuracy": None if self.accuracy is None else {"members": plain(self.accuracy[0]), "others": plain(self.accuracy[1])},
+        }  # fmt: skip
+
+    def sizes(self) -> dict[str, int]:
+        scores = next(iter(self.attacks.values()))
+        return {"members": len(scores.positives), "others": len(scores.negatives)}
+
+    def __str__(self) -> str:
+        lines = [f"{'attack':<20}{'advantage':<26}{'AUC':<26}true positives at 1 %"]
+        lines += [f"{n:<20}{s.advantage!s:<26}{s.auc!s:<26}{s.rate_at()}" for n, s in self.attacks.items()]
+        lines.append(f"{'mixed by chance':<20}{self.null}")
+        if self.accuracy is not None:
+            lines.append(f"accuracy on members {self.accuracy[0]}, on others {self.accuracy[1]}")
+        if self.bound is not None:
+            lines.append(f"guarantee: epsilon {self.epsilon:g}, delta {self.delta:g}: no attack beyond {self.bound:.3f} on one record"
+                         + ("; CONTRADICTED by the measured leak" if self.contradicts else ""))  # fmt: skip
+        sizes = self.sizes()
+        lines.append(f"{sizes['members']} members, {sizes['others']} others; 95 % intervals; a measured leak is no guarantee")
+        return "\n".join(lines)
