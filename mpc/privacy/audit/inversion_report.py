@@ -1,0 +1,79 @@
+"""What came back of training records, and what chance gives."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mpc.privacy.audit.intervals import Estimate, Floats, estimate, resamples
+from mpc.privacy.audit.roc import Scores, plain, share
+
+
+@dataclass(frozen=True)
+class InversionReport:
+    """``found``, ``chance``: per message what share of each record, and of as many controls, a candidate explains.
+
+    Intervals (95 %) draw messages, since the records of one message are recovered or lost together.
+    """
+
+    found: tuple[Floats, ...]
+    chance: tuple[Floats, ...]
+    least: float = 0.9
+
+    @property
+    def recovered(self) -> Estimate:
+        """Share of the records that came back."""
+        return self._share(self.found)
+
+    @property
+    def control(self) -> Estimate:
+        """Share of records that were never there and "came back": chance."""
+        return self._share(self.chance)
+
+    @property
+    def leak(self) -> Estimate:
+        """`recovered` minus `control`: 0 is chance, 1 every record. Both drawn together."""
+        weights = resamples(len(self.found))
+        hits = [np.array([float((e >= self.least).sum()) for e in side]) for side in (self.found, self.chance)]
+        totals = np.array([float(len(e)) for e in self.found])
+        value = estimate((weights @ (hits[0] - hits[1])) / (weights @ totals))
+        if (hits[0] == hits[0][0]).all() and (hits[1] == hits[1][0]).all() and (totals == totals[0]).all():  # draws cannot differ
+            a, b = self.recovered, self.control
+            return Estimate(value.value, max(-1.0, a.low - b.high), min(1.0, a.high - b.low))
+        return value
+
+    @property
+    def explained(self) -> Estimate:
+        """How much of a record the nearest candidate explains, on average: 0 is the mean of the population, 1 the record."""
+        return self._mean(self.found)
+
+    @property
+    def scores(self) -> Scores:
+        """Records against controls by what is explained of them: for a ROC curve ("was this record behind the update?")."""
+        groups = np.repeat(np.arange(len(self.found)), [len(e) for e in self.found])
+        return Scores.of(np.concatenate(self.found), np.concatenate(self.chance), groups, groups)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain numbers, for JSON."""
+        names = ("leak", "recovered", "control", "explained")
+        return {
+            **{name: plain(getattr(self, name)) for name in names},
+            "messages": len(self.found), "records": sum(len(e) for e in self.found), "least": self.least,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        rows = {"recovered": self.recovered, "controls": self.control, "leak": self.leak, "explained": self.explained}
+        lines = [f"{name:<14}{value}" for name, value in rows.items()]
+        records = sum(len(e) for e in self.found)
+        lines.append(f"{records} records behind {len(self.found)} messages; recovered: at least {self.least:.0%} explained")
+        return "\n".join(lines)
+
+    def _share(self, side: tuple[Floats, ...]) -> Estimate:
+        hits = np.array([float((e >= self.least).sum()) for e in side])
+        return share(hits, np.array([float(len(e)) for e in side]))
+
+    def _mean(self, side: tuple[Floats, ...]) -> Estimate:
+        weights = resamples(len(side))
+        sums, sizes = np.array([e.sum() for e in side]), np.array([float(len(e)) for e in side])
+        return estimate((weights @ sums) / (weights @ sizes))
