@@ -21,6 +21,7 @@ from mpc.benchmarks import (
     mnist,
     network,
     paillier,
+    privacy_adversarial,
     protocols,
     soak,
     stored,
@@ -46,6 +47,8 @@ def main(argv: list[str] | None = None) -> int:
             return compare(wanted.old, wanted.new, wanted.fail)
         if arguments[:1] == ["soak"]:
             return soak.main(arguments[1:])
+        if arguments[:1] == ["privacy-adversarial"]:
+            return privacy_adversarial.main(arguments[1:])
         return _run(_parser().parse_args(arguments))
     except SystemExit as error:  # argparse: help or a wrong command line
         return error.code if isinstance(error.code, int) else 2
@@ -59,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mpc bench",
         description="Measure kernels, protocols and training here. `mpc bench compare OLD NEW`: two results side by side. "
-        "`mpc bench soak`: memory over 10,000 training steps.",
+        "`mpc bench soak`: memory over 10,000 training steps. `mpc bench privacy-adversarial`: what an encoder hides.",
         epilog=f"names:\n{names}\n\nexample: mpc bench protocols --only relu,product --json today.json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

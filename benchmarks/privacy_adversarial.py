@@ -1,4 +1,4 @@
-"""`python -m mpc.benchmarks.privacy_adversarial`: how much an adversarial encoder hides, on public data.
+"""`mpc bench privacy-adversarial`: how much an adversarial encoder hides, on public data.
 
 For every case: settings are chosen on validation data (the largest lower limit of the reduction among those that lose at
 most 2 points of task accuracy), then the encoder is trained by five seeds, and attackers are measured on the untouched test.
@@ -31,7 +31,7 @@ MOST_LOST: Final = 0.02  # on validation, so that the test may lose a point more
 
 def main(argv: list[str] | None = None) -> int:
     """Run the cases; the exit code."""
-    parser = argparse.ArgumentParser(prog="privacy_adversarial", description=__doc__)
+    parser = argparse.ArgumentParser(prog="mpc bench privacy-adversarial", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"{', '.join(CASES)} [all]")
     parser.add_argument("--data", required=True, metavar="DIR", help="folder of adult/ and assistant/ (MPC_TEST_DATA)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N")

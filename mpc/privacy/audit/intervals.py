@@ -72,7 +72,7 @@ def _sums(weights: Floats, hits: Floats) -> Floats:
     return np.stack([weights @ one for one in hits])
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=4)
 def resamples(groups: int, draws: int = DRAWS, seed: int = 0) -> Floats:
     """How often each group is drawn, ``draws`` times; before them, as row 0, each group once: the measured value.
 
