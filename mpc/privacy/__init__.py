@@ -14,6 +14,7 @@ from mpc.privacy.dp import (
     Mechanism,
     sensitivity,
 )
+from mpc.privacy.synthesis import MomentSynthesizer
 
 __all__ = [
     "AdversarialEncoder",
@@ -27,6 +28,7 @@ __all__ = [
     "Guarantee",
     "Laplace",
     "Mechanism",
+    "MomentSynthesizer",
     "audit",
     "sensitivity",
 ]

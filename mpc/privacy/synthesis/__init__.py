@@ -1,0 +1,4 @@
+"""Synthetic data: Gaussians from noisy class moments, and generative adversarial networks."""
+from mpc.privacy.synthesis.moments import MomentSynthesizer
+
+__all__ = ["MomentSynthesizer"]
