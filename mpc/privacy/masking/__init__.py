@@ -1,0 +1,16 @@
+"""Masks for data before it is handed out.
+
+::
+
+    out = masking.generalise(people, {"age": Intervals(5, 10, 20), "sex": Suppress()}, k)
+    names = masking.Pseudonyms(key, "customer")              # keep a format, reversible with the key alone
+"""
+from mpc.privacy.masking.checks import Requirement
+from mpc.privacy.masking.generalise import Generalised, generalise
+from mpc.privacy.masking.hierarchies import Intervals, Suppress, Tree
+from mpc.privacy.masking.keyfile import MaskingKey
+from mpc.privacy.masking.pseudonyms import Pseudonyms, SmallDomain
+
+__all__ = [
+    "Generalised", "Intervals", "MaskingKey", "Pseudonyms", "Requirement", "SmallDomain", "Suppress", "Tree", "generalise",
+]
