@@ -114,10 +114,10 @@ class Layout:
         scale = self.frac_bits if scale is None else scale
         array = as_array(values)
         flat = array.reshape(-1)
-        if array.dtype.kind in "bui" and scale == 0:  # exact beyond 2^53
+        if array.dtype.kind in "bui":  # exact beyond 2^53
             limit = int(self.bound)
             bad = (flat > limit) | (flat < -limit) if array.dtype.kind == "i" else flat > limit
-            digits = flat.astype(np.int64)
+            digits = flat.astype(np.int64) << scale
         else:
             real = flat.astype(np.float64)
             bad = ~(np.abs(real) <= self.bound)  # NaN compares false

@@ -78,6 +78,10 @@ class EncryptedVector:
             return EncryptedVector.sum((self, other))
         if type(other) is int and other == 0:  # where Python's sum() starts
             return self
+        return self._plus(other, 1)
+
+    def _plus(self, other: Any, sign: int) -> EncryptedVector:
+        """The sum with a public array times ``sign``: its digits change sign, since small NumPy integers would wrap."""
         array = as_array(other)
         if array.shape not in ((), self.shape):
             raise ShapeError(f"got an array of shape {array.shape}; want {self.shape} or one number")
@@ -85,7 +89,7 @@ class EncryptedVector:
         account = self._like(self.ciphertexts, addends=self.addends + 1, magnitude=magnitude)  # refuses before it is encoded
         digits = self.layout.encode(np.broadcast_to(array, self.shape), self.scale)
         n, n_squared = self.public_key.n, self.public_key.n_squared
-        plain = self.layout.pack(digits, self.public_key.bits)
+        plain = self.layout.pack(sign * digits, self.public_key.bits)
         return account._like([c * (1 + m * n) % n_squared for c, m in zip(self.ciphertexts, plain, strict=True)])
 
     __radd__ = __add__
@@ -118,7 +122,7 @@ class EncryptedVector:
         return self * -1
 
     def __sub__(self, other: Any) -> EncryptedVector:
-        return self + (-other if isinstance(other, EncryptedVector) else -as_array(other))
+        return self + -other if isinstance(other, EncryptedVector) else self._plus(other, -1)
 
     def __rsub__(self, other: Any) -> EncryptedVector:
         return -self + other

@@ -195,3 +195,20 @@ def test_2048_bits_with_a_mask_in_every_slot(private2048: PrivateKey) -> None:
     x = np.random.default_rng(3).uniform(-1, 1, 200).astype(np.float32)
     total = private2048.public_key.encrypt(x, layout) + private2048.encrypt(x, layout)
     np.testing.assert_allclose(private2048.decrypt(total), 2 * x.astype(float), atol=2.0**-24, rtol=0)
+
+
+@pytest.mark.parametrize("array", [
+    np.array([5, 0, 200], np.uint8), np.array([-128, 0, 127], np.int8), np.array([7, 1, 0], np.uint64),
+    np.uint8(5), np.int8(-128), np.array([True, False, True]), True,
+])  # fmt: skip
+def test_small_integers_are_subtracted_without_wrapping(array: Any) -> None:
+    """NumPy's -array does: -uint8(5) is 251, and -int8(-128) is -128."""
+    layout, x = Layout(1000, 0, 4), np.array([3, -4, 100])
+    np.testing.assert_array_equal(dec(enc(x, layout) - array), x - np.asarray(array).astype(np.int64))
+    np.testing.assert_array_equal(dec(array - enc(x, layout)), np.asarray(array).astype(np.int64) - x)
+
+
+def test_integers_beyond_53_bits_are_exact_at_any_scale() -> None:
+    layout, x = Layout(2.0**58, 2, 2), np.array([2**57 + 1, -(2**58), 2**54 + 3])
+    assert [int(d) for d in PRIVATE.decrypt_digits(enc(x, layout))] == [4 * int(v) for v in x]
+    assert [int(d) for d in PRIVATE.decrypt_digits(enc(x, layout) - x)] == [0, 0, 0]
