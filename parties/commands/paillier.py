@@ -58,10 +58,18 @@ def deal(
                 raise ConfigError(f"{path} exists; keys are not replaced: move it away first, or take another folder")
         shares = dealing.deal(bits, len(names), threshold, _progress if sys.stderr.isatty() else None)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for share, path, recipient in zip(shares, paths, keys, strict=True):
-            write_key_share(share, path, recipient=recipient, writer=None if recipient is None else writer)
-        with open(os.open(public, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "wb") as file:
-            file.write(public_key_to_bytes(shares[0].public_key))
+        written: list[Path] = []
+        try:
+            for share, path, recipient in zip(shares, paths, keys, strict=True):
+                write_key_share(share, path, recipient=recipient, writer=None if recipient is None else writer)
+                written.append(path)
+            with open(os.open(public, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644), "wb") as file:
+                written.append(public)
+                file.write(public_key_to_bytes(shares[0].public_key))
+        except BaseException:  # some shares of a key are of no use, and would be in the way of the next dealing
+            for path in written:
+                path.unlink(missing_ok=True)
+            raise
     print(f"{public}: for whoever encrypts; its fingerprint is {shares[0].public_key.fingerprint.hex()}")
     for path in paths:
         print(f"{path}: for {path.stem} alone{'' if config is None else ', sealed'}")

@@ -53,8 +53,9 @@ class Data(NamedTuple):
 def main(settings: Settings) -> int:
     """Run the demo; the exit code."""
     try:
+        import torch  # noqa: F401  an extra
+
         data = load(settings)
-        weights.torch()
     except ModuleNotFoundError as missing:
         print(f'mpc demo needs {missing.name}: pip install "mpc[demo,torch]"', file=sys.stderr)
         return 6

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from mpc.parties.demo import federated
+
 pytest.importorskip("torch", reason="torch (the extra 'torch') trains the clients' models")
 pytest.importorskip("sklearn", reason="scikit-learn (the extra 'demo') has the digits")
 
@@ -41,3 +43,9 @@ def test_three_aggregators_agree_and_one_model_stays_secret() -> None:
 def test_a_wrong_command_line_says_what_it_wants(arguments: list[str], said: str) -> None:
     done = mpc_demo(*arguments)
     assert (done.returncode, done.stdout) == (2, "") and said in " ".join(done.stderr.split()), done.stderr
+
+
+def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert federated.main(federated.Settings(3, 1, 0, None, None)) == 6  # an installation that cannot work
+    assert 'pip install "mpc[demo,torch]"' in capsys.readouterr().err

@@ -230,6 +230,21 @@ def test_the_command_writes_a_file_for_each_party(dealt: Any, tmp_path: Path) ->
     assert "threshold 5 of 3" in dealt("--threshold", "5", "--out", str(tmp_path / "other"), code=6)
 
 
+def test_a_dealing_that_cannot_be_written_leaves_nothing(dealt: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its shares, of a key that nobody can use, stop the next dealing."""
+
+    def full(share: KeyShare, path: Path, **sealing: Any) -> None:
+        if share.rank == 1:
+            raise ConfigError("No space left on device")
+        write_key_share(share, path, **sealing)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "write_key_share", full)
+        assert "No space left" in dealt("-n", "2", "--out", str(tmp_path), code=6)
+    assert list(tmp_path.iterdir()) == []
+    dealt("-n", "2", "--out", str(tmp_path))
+
+
 def test_the_command_seals_for_the_parties_of_a_run(dealt: Any, tmp_path: Path) -> None:
     names = ["ash", "birch", "broker"]
     who = {name: identity.create(name) for name in names}
