@@ -11,7 +11,8 @@ from mpc.errors import NotSupported
 from mpc.fixed_point import Words
 from mpc.privacy.dp import accounting
 from mpc.privacy.dp.accounting import Guarantee
-from mpc.privacy.dp.coins import Coins, compressed
+from mpc.privacy.dp.circuits import compressed
+from mpc.privacy.dp.coins import Coins
 from mpc.privacy.dp.mechanisms import Integers, Mechanism, Norms, Probabilities
 from mpc.privacy.dp.renyi import Ladder, refined
 

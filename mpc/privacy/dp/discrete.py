@@ -11,7 +11,8 @@ from mpc.errors import NotSupported
 from mpc.fixed_point import Words
 from mpc.privacy.dp import accounting
 from mpc.privacy.dp.accounting import Guarantee
-from mpc.privacy.dp.coins import Coins, below, biased
+from mpc.privacy.dp.circuits import below, biased, compressed
+from mpc.privacy.dp.coins import Coins
 from mpc.privacy.dp.mechanisms import Integers, Mechanism, Norms, Probabilities
 
 RESOLUTION: Final = 40  # bits of a biased coin
@@ -27,7 +28,7 @@ class DiscreteLaplace(Mechanism):
     n = z (s ? -(1 + g) : 1 + g): z is 1 with probability 2q / (1 + q), the sign s a fair coin, and g geometric, whose bit i
     is independently 1 with probability q^(2^i) / (1 + q^(2^i)), i < k = ceil(log2(40 / rate)). With y_i = g_i ^ s the integer
     is sum 2^i (z y_i) - (2^k + 1)(z s) + z: k + 1 biased coins, half of what the difference of two geometrics takes. Rounds:
-    6 + 1 + 1; about 95 (k + 1) + 3 (k + 1) bits each way. `total_variation` bounds the distance to the formula: the
+    6 + 1 + 1; about 88 (k + 1) bits each way (`cost` says exactly). `total_variation` bounds the distance to the formula: the
     coins' rounding to 2^-bits and the cut tail.
     """
 
@@ -89,9 +90,10 @@ class DiscreteGaussian(Mechanism):
     """P(n) ~ e^(-n^2 / 2 sigma^2) on the integers, |n| <= 9 sigma, by its inverse distribution function.
 
     One uniform u of ``bits`` coins against the cumulated probabilities of |n|, each rounded to 2^-bits, and a fair sign:
-    |n| = sum over k of 1{u < T_k}, T_k ~ P(|n| >= k). About 60 ANDs per threshold, 9 sigma thresholds: `Binomial`
-    costs less from sigma = 2 on and is what `Gaussian` draws. Exact rejection sampling (Canonne, Kamath, Steinke 2020) takes a
-    secret number of rounds and so cannot run on shares; the same table serves in clear, so that `pmf` is what runs.
+    |n| = sum over k of 1{u < T_k}, T_k ~ P(|n| >= k), counted by full adders. About 20 opened bits per threshold, 7 sigma
+    thresholds (`cost` says exactly): at sigma = 16 two thirds of 1,024 coins of `Binomial`. But its tails are as coarse as its
+    coins: for vectors the total variation, once for each value, soon is more than delta, so `Gaussian` draws `Binomial`. Exact rejection sampling (Canonne, Kamath, Steinke 2020) takes a secret number of rounds and so
+    cannot run on shares; the same table serves in clear, so that `pmf` is what runs.
     """
 
     def __init__(self, sigma: float, bits: int = RESOLUTION) -> None:
@@ -139,14 +141,11 @@ class DiscreteGaussian(Mechanism):
         return float(np.sqrt(np.sum(p * support**2)))
 
     def circuit(self, coins: Coins) -> Words:
-        uniform = coins.fair(self.bits)
-        unary = below(coins, uniform, self.thresholds)
-        sign = coins.fair(1)
-        count = len(unary)
-        planes = np.concatenate([unary, sign])
-        negative = coins.both(planes, range(count), [count] * count)
+        planes, weights = compressed(coins, [below(coins, coins.fair(self.bits), self.thresholds)])
+        sign, count = coins.fair(1), len(planes)
+        negative = coins.both(np.concatenate([planes, sign]), range(count), [count] * count)
         # a fair sign on a magnitude: n - 2 n s
-        return coins.total(np.concatenate([unary, negative]), [1] * count + [-2] * count)
+        return coins.total(np.concatenate([planes, negative]), [*weights, *(-2 * w for w in weights)])
 
     def pmf(self) -> tuple[Integers, Probabilities]:
         p = self._magnitudes()

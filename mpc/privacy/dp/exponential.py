@@ -13,7 +13,8 @@ from mpc.fixed_point import Words
 from mpc.ops.value import Value
 from mpc.privacy.dp import accounting, budget
 from mpc.privacy.dp.accounting import Guarantee
-from mpc.privacy.dp.coins import Coins, biased
+from mpc.privacy.dp.circuits import biased
+from mpc.privacy.dp.coins import Coins
 from mpc.privacy.dp.discrete import RESOLUTION, DiscreteLaplace
 from mpc.privacy.dp.grid import positive
 from mpc.privacy.dp.laplace import MOST_EPSILON, REPORTED_DELTA

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mpc.errors import NotSupported
 from mpc.fixed_point import Words
 from mpc.party import Party
 from mpc.privacy.dp.accounting import Guarantee
-from mpc.privacy.dp.coins import ClearCoins, Coins, SharedCoins
+from mpc.privacy.dp.coins import ClearCoins, Coins, CountedCoins, SharedCoins
+from mpc.protocols.base import FREE, Cost
 from mpc.sharing import Share
 
 Integers = npt.NDArray[np.int64]
@@ -72,6 +74,20 @@ class Mechanism(ABC):
                 return party.protocol.input(words, party.next_op(), 0, 0)
             parts = [self.circuit(SharedCoins(party, n)) for n in _batches(prod(shape))]
             return Share(np.concatenate([np.empty(0, np.uint64), *parts]).reshape(shape), 0)
+
+    def cost(self, size: int) -> Cost:
+        """Rounds, and bytes to each other party, of `sample_shares` for so many values."""
+        out = FREE
+        for n in _batches(size):
+            coins = CountedCoins(n)
+            self.circuit(coins)
+            out += coins.cost
+        return out
+
+    def release(self, value: Any) -> Any:
+        """What ``reveal(dp=...)`` calls; here: NotSupported, integer noise knows nothing of what it would protect."""
+        raise NotSupported(f"reveal(dp={self!r}): noise in grid steps knows no sensitivity; want privacy.Laplace(epsilon, "
+                           "sensitivity) or privacy.Gaussian(epsilon, delta, sensitivity)")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Mechanism) and self.key == other.key
