@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mpc.benchmarks import machine
+from mpc.benchmarks import machine, privacy_secret
 from mpc.benchmarks.privacy_data import CASES, Case, Mask
 from mpc.privacy.adversarial import AdversarialEncoder
 from mpc.privacy.audit import AttributeReport, attribute_inference, combine, pool
@@ -25,6 +25,7 @@ from mpc.privacy.audit import AttributeReport, attribute_inference, combine, poo
 GRID: Final = [{"noise": n, "strength": s} for n in (0.4, 0.6, 0.8) for s in (1.0, 3.0)]
 CURVE: Final = (0.0, 0.2, 0.4, 0.6, 1.0, 1.5)
 CURVE_CASE: Final = "motion-trials"
+SECRET: Final = "secret"
 BARE_SEEDS: Final = 2  # without noise the leak is plain
 MOST_LOST: Final = 0.02  # on validation, so that the test may lose a point more
 
@@ -32,19 +33,23 @@ MOST_LOST: Final = 0.02  # on validation, so that the test may lose a point more
 def main(argv: list[str] | None = None) -> int:
     """Run the cases; the exit code."""
     parser = argparse.ArgumentParser(prog="mpc bench privacy-adversarial", description=__doc__)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"{', '.join(CASES)} [all]")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"{', '.join(CASES)} [all]; {SECRET}: trained on shares")
     parser.add_argument("--data", required=True, metavar="DIR", help="folder of adult/ and assistant/ (MPC_TEST_DATA)")
     parser.add_argument("--seeds", type=int, default=5, metavar="N")
     parser.add_argument("--json", metavar="FILE", help="write everything measured here, after every case")
     wanted = parser.parse_args(argv)
-    if unknown := [name for name in wanted.cases if name not in CASES]:
-        parser.error(f"got {unknown[0]}; want some of {', '.join(CASES)}")
+    if unknown := [name for name in wanted.cases if name not in (*CASES, SECRET)]:
+        parser.error(f"got {unknown[0]}; want some of {', '.join((*CASES, SECRET))}")
     import torch
 
     torch.set_num_threads(1)
     result: dict[str, Any] = {"machine": machine.describe(), "seeds": wanted.seeds, "cases": {}}
     for name in wanted.cases or CASES:
         started = time.monotonic()
+        if name == SECRET:
+            result[SECRET] = privacy_secret.measure(Path(wanted.data))
+            print(json.dumps(result[SECRET], indent=1))
+            continue
         case = CASES[name](Path(wanted.data))
         found = measure(case, wanted.seeds)
         if name == CURVE_CASE:
@@ -55,6 +60,8 @@ def main(argv: list[str] | None = None) -> int:
         if wanted.json:
             Path(wanted.json).write_text(json.dumps(result, indent=1) + "\n")
     print(table(result["cases"]))
+    if wanted.json:
+        Path(wanted.json).write_text(json.dumps(result, indent=1) + "\n")
     return 0
 
 
