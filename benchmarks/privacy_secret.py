@@ -14,7 +14,7 @@ from mpc.privacy.audit import attribute_inference
 
 # Smaller than in clear, for both: every step costs several hundred rounds.
 SETTINGS: Final = {"dim": 16, "noise": 0.6, "hidden": 32, "critics": 2, "inner_steps": 2, "batch_size": 128, "lr": 0.01}
-NOTE: Final = "digits, first fold; features and parity of party 0, the private attribute of party 1; 2 parties and a dealer here"
+NOTE: Final = "digits, first fold; features and parity of party 0, the private attribute of party 1; 2 parties, dealer, here"
 
 
 def measure(folder: Path, epochs: int = 15, protocol: str = "additive") -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The four attackers every leak is measured with: fresh models, trained after what they attack is frozen."""
 from __future__ import annotations
 
+import warnings
 from typing import Any, Final
 
 import numpy as np
@@ -49,8 +50,6 @@ def scores(name: str, seen: Floats, labels: Labels, unseen: Floats, classes: int
     found, counts = np.unique(labels, return_counts=True)
     if len(found) < 2:
         raise ValueError(_ONE_CLASS)
-    import warnings
-
     from sklearn.exceptions import ConvergenceWarning
 
     model = _model(name, len(labels), seed)
