@@ -1,6 +1,7 @@
 """The encoder: keeps the task, hides the attribute, repeats its training and never its noise."""
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,24 @@ def test_noise_is_gaussian_of_the_size_asked_for(digits: dict[str, Any], noisy: 
     for size in (0.6, 1.7):
         added = noisy.transform(x, noise=size) - noisy.transform(x, noise=0)
         assert stats.kstest(added.ravel() / size, "norm").pvalue > 1e-6
+
+
+def test_a_saved_encoder_answers_as_before(digits: dict[str, Any], noisy: AdversarialEncoder, tmp_path: Path) -> None:
+    path = tmp_path / "encoder.npz"
+    noisy.save(path)
+    again, x = AdversarialEncoder.load(path), digits["x"]
+    z = noisy.transform(x, noise=0)
+    assert np.array_equal(again.transform(x, noise=0), z) and np.array_equal(again.predict(z), noisy.predict(z))
+    assert again.settings == noisy.settings
+    np.savez(path, head=np.array("{}"))
+    with pytest.raises(ConfigError, match="no saved encoder"):
+        AdversarialEncoder.load(path)
+    for damaged in (b"", b"not a zip file", b"PK\x03\x04" + bytes(100)):
+        path.write_bytes(damaged)
+        with pytest.raises(ConfigError, match="no saved encoder"):
+            AdversarialEncoder.load(path)
+    with pytest.raises(ConfigError, match="call fit"):
+        AdversarialEncoder().save(path)
 
 
 def test_errors_say_what_was_wanted(digits: dict[str, Any], noisy: AdversarialEncoder) -> None:

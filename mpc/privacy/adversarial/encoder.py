@@ -1,6 +1,8 @@
 """A representation that keeps a task and hides a private attribute: an encoder trained against critics, with noise."""
 from __future__ import annotations
 
+import os
+from dataclasses import asdict
 from typing import Any, Final, Self
 
 import numpy as np
@@ -8,11 +10,13 @@ import numpy.typing as npt
 
 from mpc.errors import ConfigError, ShapeError
 from mpc.estimator import Classes, data, labels, secret
+from mpc.privacy.adversarial import files
 from mpc.privacy.adversarial.noise import gaussian
 from mpc.privacy.adversarial.secret import train_secret, weights_of
 from mpc.privacy.adversarial.training import Floats, Labels, Settings, plain, train
 
 NAMES: Final = ("encoder", "head")
+_KEPT: Final = ("classes_", "private_classes_", "_mean", "_scale")
 
 
 class AdversarialEncoder:
@@ -110,6 +114,27 @@ class AdversarialEncoder:
         if z.ndim != 2 or z.shape[1] != self.settings.dim:
             raise ShapeError(f"predict: got shape {z.shape}; want rows x {self.settings.dim} of transform(X)")
         return np.asarray(self.classes_[self._run(self._head, z).argmax(1)])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write encoder, head, scale and classes to one .npz file, in clear: whoever has it has the model."""
+        if self._encoder is None:
+            raise ConfigError("save: no weights here; call fit, or fit_secret with this party as reveal_to")
+        arrays = {name: getattr(self, name) for name in _KEPT}
+        files.write(path, self.settings, arrays, {"encoder": self._encoder, "head": self._head})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The encoder that `save` wrote. Nothing is unpickled. Raises ConfigError for another file."""
+        settings, arrays = files.read(path)
+        out = cls(**asdict(settings))
+        try:
+            for name in _KEPT:
+                setattr(out, name, arrays[name])
+            weights = [{n.partition("/")[2]: a for n, a in arrays.items() if n.startswith(f"{kind}/")} for kind in NAMES]
+            out._encoder, out._head = plain(settings, len(out._mean), len(out.classes_), weights)
+        except (KeyError, RuntimeError) as error:
+            raise ConfigError(f"{os.fspath(path)} does not hold a whole encoder: {error}") from None
+        return out
 
     def _features(self, X: Any) -> npt.NDArray[np.float64]:
         x = np.asarray(X, np.float64)
