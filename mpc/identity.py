@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import struct
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ import msgspec
 import zmq
 from zmq.utils import z85
 
+from mpc import key_file
 from mpc.errors import ConfigError
 
 KEY_VARIABLE: Final = "MPC_KEY"
@@ -42,21 +42,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             f"# The secret key of {self.name}: it stays on this machine. Its public half belongs into run.toml.\n"
             f'name = "{self.name}"\npublic_key = "{self.public_key}"\nsecret_key = "{self.secret_key}"\n'
         )
-        try:
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        except FileExistsError:
-            raise ConfigError(f"{path} exists; keys are not replaced: move it away first, or take another name") from None
-        except OSError as error:
-            raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
-        try:
-            with open(handle, "w") as file:
-                os.fchmod(file.fileno(), 0o600)
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            path.unlink(missing_ok=True)  # half a key would be in the way of the whole one
-            raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+        key_file.write(path, text.encode())
 
 
 def create(name: str) -> Identity:
@@ -67,26 +53,9 @@ def create(name: str) -> Identity:
 
 
 def load(path: Path) -> Identity:
-    """The identity in a key file. Raises ConfigError where it is missing, damaged, or readable by group or others.
-
-    A symbolic link is followed: secrets are often mounted so. What it leads to is what counts.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe that nobody writes to is not waited for
-        with open(handle, "rb") as file:
-            mode = os.fstat(handle).st_mode
-            data = file.read(MAX_BYTES + 1) if stat.S_ISREG(mode) and not mode & 0o077 else b""
-    except OSError as error:
-        raise ConfigError(f"the key file {path} cannot be read: {error.strerror or error}") from None
-    if not stat.S_ISREG(mode):
-        raise ConfigError(f"the key file {path} is no regular file")
-    if mode & 0o077:
-        raise ConfigError(
-            f"the secret key {path} has mode {stat.S_IMODE(mode):04o}: others may read it. `chmod 600 {path}` if nobody did; "
-            "otherwise make a new key with `mpc keygen` and give everybody its public half"
-        )
-    if len(data) > MAX_BYTES:
-        raise ConfigError(f"{path} is no key file of `mpc keygen`: it has more than {MAX_BYTES} bytes")
+    """The identity in a key file. Raises ConfigError where it is missing, damaged, or readable by group or others."""
+    otherwise = "otherwise make a new key with `mpc keygen` and give everybody its public half"
+    data = key_file.read(path, MAX_BYTES, "key file of `mpc keygen`", otherwise)
     try:
         identity = msgspec.toml.decode(data, type=Identity)
         public = zmq.curve_public(identity.secret_key.encode("ascii")).decode()

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 MAPPED = {"mpc": "mpc", "mpc._native": "native", "mpc.parties": "parties", "mpc.benchmarks": "benchmarks"}
 LAYERS = (
     {"_native"},
-    {"errors", "config", "identity", "runfile"},
+    {"errors", "config", "key_file", "identity", "runfile"},
     {"ring", "fixed_point", "prg", "windows", "masks", "report", "network"},  # report: rows and lines alone
     {"sharing"},
     {"transport"},

@@ -6,14 +6,13 @@ and nobody but the writer (or the recipient) can have made it.
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from gmpy2 import mpz
 
+from mpc import key_file
 from mpc.errors import AuthenticationError, ConfigError
 from mpc.identity import Identity
 from mpc.paillier.keys import PublicKey
@@ -43,7 +42,7 @@ def write_key_share(share: KeyShare, path: Path | str, *, recipient: str | None 
     the file is then sealed. Raises ConfigError where the file exists or cannot be written."""
     if (recipient is None) != (writer is None):
         raise ConfigError("a sealed key share needs both a recipient and a writer")
-    path, key = Path(path), share.key
+    key = share.key
     public = key.public_key
     held = _File(
         share.rank, key.parties, key.threshold, f"{public.n:x}", "" if public.h is None else f"{public.h:x}", f"{key.v:x}",
@@ -54,21 +53,7 @@ def write_key_share(share: KeyShare, path: Path | str, *, recipient: str | None 
         ephemeral, sender, keys = sealing.written(sealing.public_bytes(recipient), writer.secret_key)
         head = MAGIC + ephemeral + sender
         data = head + sealing.Records(keys.records, hashlib.sha256(head).digest()).seal(0, data)
-    try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    except FileExistsError:
-        raise ConfigError(f"{path} exists; keys are not replaced: move it away first, or take another name") from None
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
-    try:
-        with open(handle, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        path.unlink(missing_ok=True)  # half a share would be in the way of the whole one
-        raise ConfigError(f"{path} cannot be written: {error.strerror}") from None
+    key_file.write(path, data)
 
 
 def load_key_share(
@@ -80,7 +65,7 @@ def load_key_share(
     dealt), AuthenticationError (sealed by another writer).
     """
     path = Path(path)
-    data = _read(path)
+    data = key_file.read(path, MAX_BYTES, "file of a Paillier key share", "otherwise deal a new key")
     if data.startswith(MAGIC):
         if identity is None or writer is None:
             raise ConfigError(f"{path} is sealed: want the identity it was sealed for, and the public key of its writer")
@@ -99,23 +84,3 @@ def load_key_share(
         raise ConfigError(f"{path} is no file of a Paillier key share") from None
     public = PublicKey(n, h, insecure_any_size=insecure_any_size)
     return KeyShare(ThresholdKey(public, held.parties, held.threshold, v, verification), held.rank, secret)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe that nobody writes to is not waited for
-        with open(handle, "rb") as file:
-            mode = os.fstat(handle).st_mode
-            data = file.read(MAX_BYTES + 1) if stat.S_ISREG(mode) and not mode & 0o077 else b""
-    except OSError as error:
-        raise ConfigError(f"the key share {path} cannot be read: {error.strerror or error}") from None
-    if not stat.S_ISREG(mode):
-        raise ConfigError(f"the key share {path} is no regular file")
-    if mode & 0o077:
-        raise ConfigError(
-            f"the key share {path} has mode {stat.S_IMODE(mode):04o}: others may read it. `chmod 600 {path}` if nobody did; "
-            "otherwise deal a new key"
-        )
-    if len(data) > MAX_BYTES:
-        raise ConfigError(f"{path} is no file of a Paillier key share: it has more than {MAX_BYTES} bytes")
-    return data
