@@ -29,7 +29,7 @@ def write(path: Path | str, data: bytes) -> None:
 
 
 def read(path: Path | str, limit: int, what: str, otherwise: str) -> bytes:
-    """The bytes of a file. ``what``: it should be, as "file of a key share"; ``otherwise``: what to do if others may have read it.
+    """The bytes of a file. ``what``: what it should be, as "file of a key share"; ``otherwise``: what to do if it was read.
 
     A symbolic link is followed: secrets are often mounted so. What it leads to is what counts. Raises ConfigError where it
     is missing, no regular file, readable by group or others, or longer than ``limit``.

@@ -34,7 +34,8 @@ def write_private_key(key: PrivateKey, path: Path | str) -> None:
 
 def load_private_key(path: Path | str, *, insecure_any_size: bool = False) -> PrivateKey:
     """The key in a file. Raises ConfigError where it is missing, damaged, or readable by group or others."""
-    data = key_file.read(path, MAX_BYTES, "file of a Paillier private key", "otherwise make a new key and give everybody its public half")
+    otherwise = "otherwise make a new key and give everybody its public half"
+    data = key_file.read(path, MAX_BYTES, "file of a Paillier private key", otherwise)
     try:
         found = msgspec.toml.decode(data, type=_File)
         p, q, h = (int(text, 16) if text else None for text in (found.paillier_p, found.paillier_q, found.paillier_h))
