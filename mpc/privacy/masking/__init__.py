@@ -9,8 +9,12 @@ from mpc.privacy.masking.checks import Requirement
 from mpc.privacy.masking.generalise import Generalised, generalise
 from mpc.privacy.masking.hierarchies import Intervals, Suppress, Tree
 from mpc.privacy.masking.keyfile import MaskingKey
+from mpc.privacy.masking.noise import NoisyColumn, Statement, add_noise
 from mpc.privacy.masking.pseudonyms import Pseudonyms, SmallDomain
+from mpc.privacy.masking.report import MaskingReport, report
+from mpc.privacy.masking.risk import Linkage, Risk, linkage, risk
 
 __all__ = [
-    "Generalised", "Intervals", "MaskingKey", "Pseudonyms", "Requirement", "SmallDomain", "Suppress", "Tree", "generalise",
+    "Generalised", "Intervals", "Linkage", "MaskingKey", "MaskingReport", "NoisyColumn", "Pseudonyms", "Requirement", "Risk",
+    "SmallDomain", "Statement", "Suppress", "Tree", "add_noise", "generalise", "linkage", "report", "risk",
 ]

@@ -114,7 +114,8 @@ def t_closeness(groups: Ints, sensitive: Sensitive) -> float:
 
 @dataclass(frozen=True)
 class Requirement:
-    """What every class must fulfil. ``l``: different sensitive values; ``entropy_l``: exp(entropy); ``t``: distance to the whole."""
+    """What every class must fulfil. ``l``: different sensitive values; ``entropy_l``: exp(entropy); ``t``: distance to the
+    whole."""
 
     k: int = 5
     l: int | None = None

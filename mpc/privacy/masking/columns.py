@@ -52,7 +52,8 @@ def wanted(table: Table, names: Sequence[str], what: str) -> None:
 
 
 def numbers(name: str, column: Column) -> Floats:
-    """The column as float64. Raises ConfigError where it holds text, NaN or infinity: a missing number has no place in an order."""
+    """The column as float64. Raises ConfigError where it holds text, NaN or infinity: a missing number has no place in an
+    order."""
     try:
         out = column.astype(np.float64)
     except ValueError:

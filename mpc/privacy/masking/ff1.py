@@ -1,8 +1,8 @@
 """FF1: a keyed permutation of strings over a small alphabet (NIST SP 800-38G, March 2016), many strings at a time.
 
-Ten Feistel rounds with AES-CBC-MAC as the round function. Domain: radix^length >= 1,000,000, as SP 800-38G Revision 1 requires (100 in
-2016): on smaller domains the message-recovery attacks of Bellare, Hoang, Tessaro (2016) and Durak, Vaudenay (2017) come within reach,
-and a table of all values is soon seen. Not constant-time: Python's integers.
+Ten Feistel rounds with AES-CBC-MAC as the round function. Domain: radix^length >= 1,000,000, as SP 800-38G Revision 1 requires
+(100 in 2016): on smaller domains the message-recovery attacks of Bellare, Hoang, Tessaro (2016) and Durak, Vaudenay (2017) come
+within reach, and a table of all values is soon seen. Not constant-time: Python's integers.
 """
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from mpc.errors import ConfigError
 from mpc.privacy.masking import checks
 from mpc.privacy.masking.checks import Requirement, Sensitive
 from mpc.privacy.masking.columns import Floats, Ints, Table, as_table, joint, wanted
-from mpc.privacy.masking.hierarchies import Axis, Cells, Hierarchy, everything
+from mpc.privacy.masking.hierarchies import Axis, Cells, Hierarchy
 from mpc.privacy.masking.partitions import FullDomain, mondrian
 
 METHODS: Final = ("mondrian", "full-domain")
@@ -55,12 +55,14 @@ class Generalised:
         rows = np.flatnonzero(self.groups >= 0)
         first[self.groups[rows]] = rows
         low, high = (
-            np.stack([getattr(cells, end)[self.index[first, i]] for i, cells in enumerate(self.cells)], axis=1) for end in ("low", "high")
+            np.stack([getattr(cells, end)[self.index[first, i]] for i, cells in enumerate(self.cells)], axis=1)
+            for end in ("low", "high")
         )
         return low, high, checks.sizes(self.groups)
 
     def check(self) -> dict[str, float]:
-        """What the released classes fulfil, measured: k; with a sensitive column also l, entropy_l, t; suppressed rows; loss."""
+        """What the released classes fulfil, measured: k; with a sensitive column also l, entropy_l, t; suppressed rows;
+        loss."""
         out: dict[str, float] = {"k": checks.k_anonymity(self.groups), "classes": int(self.groups.max(initial=-1)) + 1}
         if self.sensitive is not None and (self.groups >= 0).any():
             out["l"] = checks.distinct_diversity(self.groups, self.sensitive)
@@ -85,16 +87,16 @@ def generalise(
 ) -> Generalised:  # fmt: skip
     """A table in which every released row shares its quasi-identifiers with at least k - 1 others.
 
-    ``data``: a dict of columns, a structured array or a data frame. ``quasi``: what an attacker may know, with a hierarchy each.
-    ``sensitive``: the column that l and t are about; it and ``keep`` are released unchanged, every other column is dropped.
-    ``requirement``: k, or a `Requirement`. ``method``: "mondrian" (each region its own ranges: less loss) or "full-domain" (one
-    level per column: values stay comparable). ``suppress``: the share of rows that full-domain may leave out; Mondrian leaves
-    out none. ``ordered``: of the sensitive values; default: numbers are.
+    ``data``: a dict of columns, a structured array or a data frame. ``quasi``: what an attacker may know, with a hierarchy
+    each. ``sensitive``: the column that l and t are about; it and ``keep`` are released unchanged, every other column is
+    dropped. ``requirement``: k, or a `Requirement`. ``method``: "mondrian" (each region its own ranges: less loss) or
+    "full-domain" (one level per column: values stay comparable). ``suppress``: the share of rows that full-domain may leave
+    out; Mondrian leaves out none. ``ordered``: of the sensitive values; default: numbers are.
 
-    Protects: linking a row to a person through the quasi-identifiers named, in this release alone. Does not protect: what a class
-    has in common (homogeneity; l and t bound it), against background knowledge, through quasi-identifiers not named or a kept
-    column, or once a second release of the same people exists (composition). It is no differential privacy: the ranges depend
-    on the data (Mondrian's ends are values that occur). Raises ConfigError, ShapeError.
+    Protects: linking a row to a person through the quasi-identifiers named, in this release alone. Does not protect: what a
+    class has in common (homogeneity; l and t bound it), against background knowledge, through quasi-identifiers not named or a
+    kept column, or once a second release of the same people exists (composition). It is no differential privacy: the ranges
+    depend on the data (Mondrian's ends are values that occur). Raises ConfigError, ShapeError.
     """
     table = as_table(data)
     need = Requirement(requirement) if isinstance(requirement, (int, np.integer)) else requirement
@@ -108,7 +110,7 @@ def generalise(
     if method not in METHODS:
         raise ConfigError(f"method {method!r}; want one of {', '.join(METHODS)}")
     if not 0 <= suppress <= 1 or (suppress and method == "mondrian"):
-        raise ConfigError(f"suppress={suppress} with {method}; want a share of 0 to 1, and 0 for mondrian, which suppresses none")
+        raise ConfigError(f"suppress={suppress} with {method}; want a share of 0 to 1, and 0 for mondrian")
     count = len(next(iter(table.values())))
     if count < need.k:
         raise ConfigError(f"a table of {count} rows cannot be {need.k}-anonymous")
@@ -153,5 +155,3 @@ def as_released(data: Any, quasi: Mapping[str, Hierarchy]) -> Generalised:
     kept = {name: column for name, column in table.items() if name not in quasi}
     return Generalised(axes, tuple(c for _, c in pairs), index, joint([of for of, _ in pairs]), kept, None, {"method": "none"})
 
-
-__all__ = ["METHODS", "Generalised", "as_released", "everything", "generalise"]

@@ -1,7 +1,7 @@
 """How a value becomes coarser: intervals of numbers, trees of categories, or nothing at all but "*".
 
-Every value gets a coordinate: a number is its own, a category its place among the leaves of the tree from left to right. So every
-cell, at any level, is a range of coordinates: what matching, partitioning and loss are computed from.
+Every value gets a coordinate: a number is its own, a category its place among the leaves of the tree from left to right. So
+every cell, at any level, is a range of coordinates: what matching, partitioning and loss are computed from.
 """
 from __future__ import annotations
 
@@ -39,8 +39,15 @@ class Axis(ABC):
     """A hierarchy on a given column."""
 
     name: str
+    hierarchy: Hierarchy
     levels: int  # 0 is exact, levels - 1 is "*"
-    width: float  # of all coordinates
+    numeric: bool
+    range: tuple[float, float]  # of all coordinates
+    unit: float  # the smallest gap between them; 1 for categories
+
+    @property
+    def width(self) -> float:
+        return self.range[1] - self.range[0]
 
     @abstractmethod
     def encode(self, values: Column) -> Floats:
@@ -76,15 +83,15 @@ class Intervals(Hierarchy):
         self.widths, self.origin = widths, origin
 
     def fit(self, name: str, column: Column) -> Axis:
-        return _Numbers(name, numbers(name, column), self.widths, self.origin)
+        return _Numbers(self, name, numbers(name, column))
 
 
 class _Numbers(Axis):
-    def __init__(self, name: str, x: Floats, widths: Sequence[float], origin: float) -> None:
-        self.name, self.widths, self.origin = name, widths, origin
-        self.least, self.most = (float(x.min()), float(x.max())) if len(x) else (0.0, 0.0)
-        self.width = self.most - self.least
-        self.levels = len(widths) + 2
+    def __init__(self, hierarchy: Intervals, name: str, x: Floats) -> None:
+        self.hierarchy, self.name, self.widths, self.origin = hierarchy, name, hierarchy.widths, hierarchy.origin
+        self.numeric, self.range = True, (float(x.min()), float(x.max())) if len(x) else (0.0, 0.0)
+        self.unit = float(np.diff(np.unique(x)).min(initial=np.inf)) if self.width else 1.0
+        self.levels = len(self.widths) + 2
 
     def encode(self, values: Column) -> Floats:
         return numbers(self.name, values)
@@ -113,9 +120,9 @@ class _Numbers(Axis):
 class Tree(Hierarchy):
     """Categories: nested mappings of names, with lists of values at the bottom.
 
-    ``Tree({"married": ["Married-civ-spouse", "Married-AF-spouse"], "alone": {"never": ["Never-married"], "was": ["Divorced"]}})``:
-    level 0 is the value, each further level one step up, the last "*". On a shorter branch a value stays exact until the longer
-    ones have come up to it. A value that is not in the tree is refused.
+    ``Tree({"married": ["Married-civ-spouse", "Married-AF-spouse"], "alone": {"never": ["Never-married"], "was":
+    ["Divorced"]}})``: level 0 is the value, each further level one step up, the last "*". On a shorter branch a value stays
+    exact until the longer ones have come up to it. A value that is not in the tree is refused.
     """
 
     def __init__(self, tree: Mapping[str, Any]) -> None:
@@ -138,7 +145,7 @@ class Tree(Hierarchy):
     def fit(self, name: str, column: Column) -> Axis:
         if unknown := sorted(set(np.unique(column.astype(str)).tolist()) - self.paths.keys()):
             raise ConfigError(f"column {name!r}: {unknown[0]!r} is not in its tree ({len(unknown)} such values)")
-        return _Leaves(name, self.paths, self.depth)
+        return _Leaves(self, name, self.paths, self.depth)
 
 
 class Suppress(Hierarchy):
@@ -154,17 +161,17 @@ class Suppress(Hierarchy):
         order = found if self.order is None else self.order
         if unknown := sorted(set(found) - set(order)):
             raise ConfigError(f"column {name!r}: {unknown[0]!r} is not in the order given ({len(unknown)} such values)")
-        return _Leaves(name, dict.fromkeys(order, ()), 0)
+        return _Leaves(self, name, dict.fromkeys(order, ()), 0)
 
 
 class _Leaves(Axis):
-    def __init__(self, name: str, paths: Mapping[str, tuple[str, ...]], depth: int) -> None:
-        self.name = name
+    def __init__(self, hierarchy: Hierarchy, name: str, paths: Mapping[str, tuple[str, ...]], depth: int) -> None:
+        self.hierarchy, self.name = hierarchy, name
         self.leaves = list(paths)
         self.place = {value: i for i, value in enumerate(self.leaves)}
         self.flat = depth == 0
         self.levels = depth + 2
-        self.width = float(len(self.leaves) - 1)
+        self.numeric, self.range, self.unit = False, (0.0, float(len(self.leaves) - 1)), 1.0
         self._levels: list[tuple[Ints, Cells]] = []
         for level in range(self.levels - 1):
             tops = [(*path, leaf)[: max(1, depth + 1 - level)] for leaf, path in paths.items()]

@@ -1,4 +1,5 @@
-"""The key of pseudonyms and its file: mode 0600, never replaced, refused where others may read it (as `mpc.identity` does it)."""
+"""The key of pseudonyms and its file: mode 0600, never replaced, refused where others may read it (as `mpc.identity` does
+it)."""
 from __future__ import annotations
 
 import hashlib
@@ -27,8 +28,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class MaskingKey:
     """32 bytes from which the keys of all columns are derived. Never printed, compared in constant time, not pickled.
 
-    Whoever has it turns reversible pseudonyms back, and tests any guess against the others. Without it a pseudonym tells nothing
-    but its format and which values are equal; a plain hash, which needs no key, is undone by hashing every guess.
+    Whoever has it turns reversible pseudonyms back, and tests any guess against the others. Without it a pseudonym tells
+    nothing but its format and which values are equal; a plain hash, which needs no key, is undone by hashing every guess.
     """
 
     __slots__ = ("_secret",)
@@ -93,8 +94,8 @@ class MaskingKey:
             raise ConfigError(f"the key file {path} is no regular file")
         if mode & 0o077:
             raise ConfigError(
-                f"the masking key {path} has mode {stat.S_IMODE(mode):04o}: others may read it. `chmod 600 {path}` if nobody did; "
-                "otherwise make a new key and mask again"
+                f"the masking key {path} has mode {stat.S_IMODE(mode):04o}: others may read it. `chmod 600 {path}` if nobody "
+                "did; otherwise make a new key and mask again"
             )
         try:
             if len(data) > MAX_BYTES:

@@ -60,7 +60,7 @@ def _cut(x: Floats, rows: Ints, scale: Floats, k: int, enough: Any) -> list[Ints
             return None
         values = part[:, column]
         middle = np.partition(values, (len(values) - 1) // 2)[(len(values) - 1) // 2]
-        for left in (values <= middle, values < middle):  # where many share the median, one side of it may still be large enough
+        for left in (values <= middle, values < middle):  # where many share the median, one of them may still do
             count = int(np.count_nonzero(left))
             if k <= count <= len(rows) - k:
                 halves = [rows[left], rows[~left]]
@@ -72,9 +72,9 @@ def _cut(x: Floats, rows: Ints, scale: Floats, k: int, enough: Any) -> list[Ints
 class FullDomain:
     """Every column at one level for all records: the levels with the least loss that fulfil the requirement.
 
-    Levels are tried in the order of their loss, exhaustively, so what is found is the best. Levels whose k-anonymity already fails
-    in a pair of columns are passed over: it fails in all columns then. Records of classes that violate the requirement may
-    be suppressed, ``budget`` of them.
+    Levels are tried in the order of their loss, exhaustively, so what is found is the best. Levels whose k-anonymity already
+    fails in a pair of columns are passed over: it fails in all columns then. Records of classes that violate the requirement
+    may be suppressed, ``budget`` of them.
     """
 
     def __init__(

@@ -29,15 +29,17 @@ class SmallDomain(UserWarning):
 class Pseudonyms:
     """Deterministic under a key: equal values of a column get equal pseudonyms, so joins and counts still work.
 
-    ``reversible``: a permutation of all values of the same format (FF1 on the value's rank in binary, with cycle walking), which
-    `unmask` turns back with the key: no two values share a pseudonym. Otherwise letters and digits are drawn by HMAC-SHA-256 of the value:
-    the key cannot turn them back but by trying values, and two values may meet (n values of a format with N: n^2 / 2N pairs).
-    ``format``: "text", or "email": the top-level domain stays, and the whole domain with ``keep_domain``.
+    ``reversible``: a permutation of all values of the same format (FF1 on the value's rank in binary, with cycle walking),
+    which `unmask` turns back with the key: no two values share a pseudonym. Otherwise letters and digits are drawn by
+    HMAC-SHA-256 of the value: the key cannot turn them back but by trying values, and two values may meet (n values of a format
+    with N: n^2 / 2N pairs). ``format``: "text", or "email": the top-level domain stays, and the whole domain with
+    ``keep_domain``.
 
     Protects a value against whoever lacks the key. Does not hide: format, length, case, punctuation and letters outside a-z
-    (refused, see below), which values are equal and how often each occurs (a frequent one may be guessed), or anything else in the row: pseudonymous
-    data is personal data still. Formats with fewer than 1,000,000 values (FF1's minimum; six digits have just that many) are
-    refused unless ``insecure_small_domain``, which warns. Columns of different names have unrelated pseudonyms.
+    (refused, see below), which values are equal and how often each occurs (a frequent one may be guessed), or anything else in
+    the row: pseudonymous data is personal data still. Formats with fewer than 1,000,000 values (FF1's minimum; six digits have
+    just that many) are refused unless ``insecure_small_domain``, which warns. Columns of different names have unrelated
+    pseudonyms.
     """
 
     def __init__(
@@ -90,11 +92,11 @@ class Pseudonyms:
     def _split(self, text: str) -> tuple[str, str, str]:
         """(kept, masked, kept)."""
         if any(c.isalnum() and c not in _ALPHABET for c in text):
-            raise ConfigError(f"column {self.column!r} holds letters or digits outside a-z, A-Z, 0-9, which have no pseudonym of "
-                              "their format: write them in ASCII first, or use token()")
+            raise ConfigError(f"column {self.column!r} holds letters or digits outside a-z, A-Z, 0-9, which have no pseudonym "
+                              "of their format: write them in ASCII first, or use token()")
         if self.format == "text":
             return "", text, ""
-        local, at, domain = text.rpartition("@")
+        local, _, domain = text.rpartition("@")
         if not local or "." not in domain or not all(domain.split(".")) or "@" in local:
             raise ConfigError(f"column {self.column!r} holds a value that is no e-mail address; want name@domain.top")
         cut = len(local) if self.keep_domain else text.rfind(".")
@@ -118,7 +120,8 @@ class Pseudonyms:
         return self._permuted(texts, form, self._ff1.decrypt)
 
     def _permuted(self, texts: Sequence[str], form: str, permute: Any) -> list[str]:
-        """Rank, permute the smallest power of two that holds all ranks, and again while outside them (under 2 times on average)."""
+        """Rank, permute the smallest power of two that holds all ranks, and again while outside them (under 2 times on
+        average)."""
         radices = _radices(form)
         size, tweak = prod(radices), form.encode()
         if size == 1:
