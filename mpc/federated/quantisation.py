@@ -29,6 +29,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from mpc import fixed_point
 from mpc.errors import ConfigError, FixedPointRangeError
 from mpc.federated.aggregators.base import checked_update
 from mpc.fixed_point import Floats, Words
@@ -77,8 +78,9 @@ class Limits:
         assert self.max_norm is not None
         return math.ceil(math.ldexp(self.max_norm * (1 + SLACK), self.frac_bits) + math.sqrt(length) / 2)
 
-    def check(self, length: int, clients: int = 1) -> None:
-        """Raise ConfigError where a sum over so many clients, or a square, could leave the ring."""
+    def check(self, length: int, clients: int = 1, session: int | None = None) -> None:
+        """Raise ConfigError where a sum over so many clients, or a square, could leave the ring; or their mean what a session
+        with that many fraction bits holds (``session``)."""
         what = f"{length} values at {self.frac_bits} fraction bits"
         if self.max_norm is not None:
             norm = self.norm(length)
@@ -89,6 +91,9 @@ class Limits:
         if clients * self.max_weight * self.largest(length) >= 1 << SUM_BITS:
             raise ConfigError(f"{clients} clients with weights up to {self.max_weight} and {what}: their sum could wrap; want "
                               "a smaller max_weight (divide all weights by a common factor) or fewer frac_bits")
+        if session is not None and math.ldexp(self.largest(length), -self.frac_bits) >= fixed_point.bound(session):
+            raise ConfigError(f"a secret mean with {what} could leave the session's |x| < {fixed_point.bound(session):g}; want "
+                              "a smaller max_norm or bound, or a session with fewer frac_bits")
 
     def encode(self, update: Any) -> Words:
         """Ring words of an update. Raises FixedPointRangeError for NaN, infinities, values beyond the bound, and a norm beyond

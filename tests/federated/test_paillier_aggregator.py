@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -87,6 +88,19 @@ def test_no_message_shows_the_update_or_the_weight() -> None:
     for a, b in zip(one.parts, two.parts, strict=True):
         tail = 512 if PUBLIC.bits == 2048 else PUBLIC.bits // 4
         assert bytes(a[-tail:]) != bytes(b[-tail:])
+
+
+def test_who_claims_another_ones_report_takes_nobodys_place() -> None:
+    """Refused as its client's second message, and what counts under the report is its owner's."""
+    aggregator = made()
+    messages = sent(aggregator)
+    second = wire.unpack(aggregator.client_message(np.full(LENGTH, 4.0), 250, client="c0", round=1))
+    header = msgspec.structs.replace(second.header, report=wire.unpack(messages[2]).header.report)
+    claim = wire.pack(wire.head_of(header), second.parts)
+    got = aggregator.combine([messages[0], claim, *messages[1:]], round=1, length=LENGTH)
+    assert (got.accepted, got.weight) == ((0, 2, 3, 4, 5), sum(COUNTS))
+    assert "'c0' has a message" in got.refused[1]
+    assert np.abs(got.mean - mean()).max() <= ERROR
 
 
 # --- refusals

@@ -114,6 +114,23 @@ def test_no_message_counts_in_two_results() -> None:
     assert all("counted already" in got.refused[place] for place in range(3))
 
 
+def test_not_even_where_the_first_result_was_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection may break when somebody has the sum already: the difference to a second sum would be one client's update."""
+    aggregator, finish = SharesAggregator(2), SharesAggregator._finish
+    messages = sent(aggregator, updates(3))
+
+    def lost(*args: Any) -> Any:
+        finish(*args)
+        raise mpc.IntegrityError("lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SharesAggregator, "_finish", lost)
+        with pytest.raises(mpc.IntegrityError, match="lost"):
+            aggregator.combine(messages[:2], round=ROUND, length=LENGTH)
+    with pytest.raises(TooFewContributors, match="got 1 valid.*counted already"):
+        aggregator.combine(messages, round=ROUND, length=LENGTH)
+
+
 @pytest.mark.parametrize(("parties", "limits"), [(2, "norm"), (3, "norm"), (3, "bound")])
 def test_a_mean_that_stays_secret(parties: int, limits: str) -> None:
     values = updates(3)
@@ -135,6 +152,18 @@ def test_a_secret_mean_of_any_weight_and_scale(frac_bits: int, weight: int) -> N
     for result, _ in in_session(aggregator, messages, keep_secret=True):
         assert isinstance(result, Combined)
         assert np.abs(result.mean - 0.0008).max() <= 2.0 ** -(frac_bits + 1) + 2.0**-16
+
+
+def test_a_secret_mean_beyond_the_session_s_range_is_refused() -> None:
+    """At 16 fraction bits 2^50 would become 2^66, which is 0 in the ring: a wrong number that nobody sees."""
+    for bound, fine in ((2.0**14, True), (2.0**15, False), (2.0**50, False)):
+        aggregator = SharesAggregator(2, max_norm=None, bound=bound, max_weight=1, frac_bits=0)
+        messages = [aggregator.client_message(np.full(LENGTH, bound), 1, client=c, round=ROUND) for c in "ab"]
+        for result, lines in in_session(aggregator, messages, keep_secret=True):
+            if fine:
+                assert isinstance(result, Combined) and np.abs(result.mean - bound).max() <= 1
+            else:
+                assert isinstance(result, mpc.ConfigError) and "the session's" in str(result) and lines == []
 
 
 def test_batches_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,9 @@ decrypted, and a client may be gone once its message is sent. Who learns what:
 - the key's holders (`key_holders`): the two sums, of at least ``min_clients`` by the server's count;
 - whoever holds the decryption key and a client's message: that client's update. Server and holders must be apart;
 - one who wants to lie: nobody can check a value under encryption. A client that encrypts more than ``bound`` allows makes a
-  wrong sum; most such sums leave their slots and are refused as a whole, and nobody can tell whose fault it was.
+  wrong sum; most such sums leave their slots and are refused as a whole, and nobody can tell whose fault it was;
+- a client that sees others' messages: it can send Enc(-x) for theirs, without knowing x, so that the "sum" is that of the rest,
+  were it one client. So connections must be encrypted: a message is for the server's eyes alone, which are trusted with that.
 
 With ``keep_secret`` the sum becomes shares of the parties' session and nobody sees it (`paillier_session`).
 Error of the mean per value: at most (clients / sum(n_i)) * 2^-(frac_bits + 1), from rounding n_i * w_i, and float64's.
@@ -104,7 +106,7 @@ class PaillierAggregator(Aggregator):
                 )
             except MPCError as error:
                 return f"{type(error).__name__}: {error}"
-            vectors.setdefault(message.header.report, (values, weight))
+            vectors.setdefault(message.head, (values, weight))  # not by report: another's message could claim that one
             return ""
 
         admitted, refused = self.admit(messages, round, length, objection)
@@ -112,7 +114,7 @@ class PaillierAggregator(Aggregator):
             refused[place] = f"the sum is full: its slots have room for {self.max_clients} contributions (max_clients)"
         admitted = admitted[: self.max_clients]
         self.enough(len(admitted), refused)
-        chosen = [vectors[message.header.report] for _, message in admitted]
+        chosen = [vectors[message.head] for _, message in admitted]
         self.count([message.header.report for _, message in admitted])
         values, weight = (EncryptedVector.sum(vector) for vector in zip(*chosen, strict=True))
         return EncryptedSum(values, weight, tuple(place for place, _ in admitted), refused)

@@ -141,7 +141,7 @@ class SharesAggregator(Aggregator):
                 batch = relay.receive(party, own, left, length, opener, objection, refused)
             reports = self._first_ones(batch.reports, accepted, refused)
             self.enough(len(accepted) + len(reports) + batch.remaining, refused)
-            self.limits.check(length, len(accepted) + len(reports))
+            self.limits.check(length, len(accepted) + len(reports), party.frac_bits if keep_secret else None)
             if reports:
                 kept = {place for place, _ in reports}
                 words = batch.words[[place in kept for place, _ in batch.reports]]
@@ -154,8 +154,8 @@ class SharesAggregator(Aggregator):
             if not batch.remaining:
                 break
         self.enough(len(accepted), refused)
+        self.count([message.header.report for _, message in accepted])  # first: who sees a sum and fails makes no second one
         mean, weight = self._finish(party, total, len(accepted), round, length, keep_secret)
-        self.count([message.header.report for _, message in accepted])
         return Combined(mean, weight, tuple(place for place, _ in accepted), dict(sorted(refused.items())))
 
     def _opener(self, party: Party) -> Opener:
