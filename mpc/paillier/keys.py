@@ -7,7 +7,7 @@ h under the short-exponent assumption too (`mpc.paillier.noise`). Ciphertexts ca
 authenticate the channel.
 
 Constant-time: decryption's two exponentiations (`mpc.paillier.modular`, with or without its kernel). Not constant-time:
-GMP's other products and divisions by p and q, key generation, and part of the noise (`mpc.paillier.noise`).
+GMP's other products and divisions by p and q, making and loading a key, and part of the noise (`mpc.paillier.noise`).
 """
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class PrivateKey:
         self._p, self._q = p, q
         self.public_key = PublicKey(p * q, h, insecure_any_size=insecure_any_size)
         n = self.public_key.n
-        self._parts = tuple((x, x * x, gmpy2.invert((gmpy2.powmod(1 + n, x - 1, x * x) - 1) // x, x)) for x in (p, q))
+        self._parts = tuple((x, x * x, gmpy2.invert(-(n // x), x)) for x in (p, q))  # (1 + n)^(x-1) = 1 - n mod x^2
         self._p_inverse = gmpy2.invert(p, q)
 
     def __repr__(self) -> str:

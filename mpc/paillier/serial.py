@@ -96,7 +96,7 @@ def from_bytes(
     count, width = layout.plaintexts(math.prod(got_shape), public_key.bits), ciphertext_bytes(public_key)
     if len(data) != start + count * width:
         raise IntegrityError(f"an encrypted vector of shape {got_shape}: got {len(data)} bytes; want {start + count * width}")
-    weights, rest = divmod(scale - layout.frac_bits, layout.weight_frac_bits or MAX_SCALE)
+    weights, rest = divmod(scale - layout.frac_bits, layout.weight_frac_bits or MAX_SCALE + 1)
     if weights < 0 or rest or scale > MAX_SCALE:
         raise FixedPointRangeError(
             f"got values of {scale} fraction bits; want {layout.frac_bits} in this layout, and {layout.weight_frac_bits} "

@@ -116,6 +116,10 @@ def test_accounts_that_cannot_be_are_refused() -> None:
     for scale in (15, 17, 25, 1000):  # 16, and every weight gives 8 more
         with pytest.raises(FixedPointRangeError, match="fraction bits"):
             from_bytes(changed(scale=scale), PUBLIC, LAYOUT)
+    whole = Layout(9, 0, 2)
+    most = EncryptedVector(PUBLIC, whole, (1,), PUBLIC.encrypt([9], whole).ciphertexts, scale=256)
+    with pytest.raises(FixedPointRangeError, match="got values of 256 fraction bits; want 0"):
+        from_bytes(to_bytes(most), PUBLIC, whole)
     for data in (changed(dimensions=9), changed(dimensions=255)):
         with pytest.raises(IntegrityError, match="dimensions"):
             from_bytes(data, PUBLIC, LAYOUT)
