@@ -18,11 +18,11 @@ GRACE: Final = 5.0  # most seconds that the other parties get after the first fa
 
 def run_threads(
     function: Callable[..., Any], args: tuple[Any, ...], config: SessionConfig, timeout: float | None,
-    checkpoint: str | None = None, store: str | None = None, plan: str | None = None,
+    checkpoint: str | None = None, store: str | None = None, plan: str | None = None, hub: Hub | None = None,
 ) -> list[Any]:  # fmt: skip
-    """``function(*args)`` as every party; its results by rank."""
+    """``function(*args)`` as every party; its results by rank. ``hub``: where they meet, if somebody wants to look."""
     size = config.world_size
-    hub = Hub(size)
+    hub = Hub(size) if hub is None else hub
     stop = threading.Event()
     results: list[Any] = [None] * size
     failures: list[tuple[bool, float, int, BaseException]] = []

@@ -23,8 +23,8 @@ def dense_inputs(update: Sequence[Any]) -> Floats:
     """The inputs of a first dense layer with bias, exactly: row i of grad W over grad b_i, (rows, features).
 
     ``update``: weight (outputs, inputs) and bias (outputs,) of that layer come first. For one record and one step
-    grad W = d x^T and grad b = d, so every row with d_i != 0 is the record, whatever the learning rate. In a batch each row is a
-    mean of the records weighted by their d_i: a unit that only one of them activated gives that one away.
+    grad W = d x^T and grad b = d, so every row with d_i != 0 is the record, whatever the learning rate. In a batch each row is
+    a mean of the records weighted by their d_i: a unit that only one of them activated gives that one away.
     Source: Phong et al., Privacy-preserving deep learning via additively homomorphic encryption, 2018.
     """
     if len(update) < 2 or np.ndim(update[0]) != 2 or np.shape(update[1]) != np.shape(update[0])[:1]:
@@ -44,8 +44,8 @@ def update_inversion(
 
     ``messages``: per client and round what somebody sees: a list of arrays (an update), one array of all its values, ring
     words (uint64) or bytes - for the last three give ``shapes``, the update's; bytes and words are read as floats and as fixed
-    point with ``frac_bits`` bits, at either end. ``records``: the training records behind each message; ``controls``: others of the same
-    population, against which chance is measured. ``invert``: an update to candidate records, `dense_inputs` or a
+    point with ``frac_bits`` bits, at either end. ``records``: the training records behind each message; ``controls``: others of
+    the same population, against which chance is measured. ``invert``: an update to candidate records, `dense_inputs` or a
     `gradient_matching.GradientMatching`.
 
     A record is recovered if one candidate explains at least ``least`` of it: 1 - |candidate - record|^2 / |record - mean|^2
@@ -58,7 +58,7 @@ def update_inversion(
     chance is a check of the wiring, not the proof. Raises ShapeError, ConfigError.
     """
     if not messages or len(messages) != len(records):
-        raise ConfigError(f"update_inversion: got {len(messages)} messages and {len(records)} sets of records; want one set each")
+        raise ConfigError(f"update_inversion: got {len(messages)} messages and {len(records)} sets of records; want as many")
     others = np.asarray(as_array(controls), np.float64)
     others = others.reshape(len(others), -1)
     mean, rng = others.mean(0), np.random.default_rng(seed)
@@ -69,7 +69,7 @@ def update_inversion(
         if x.shape[1] != others.shape[1]:
             raise ShapeError(f"update_inversion: got records of {x.shape[1]} values, controls of {others.shape[1]}; want alike")
         if len(x) > len(others):
-            raise ConfigError(f"update_inversion: got {len(others)} controls for {len(x)} records of message {place}; want more")
+            raise ConfigError(f"update_inversion: got {len(others)} controls, {len(x)} records in message {place}; want more")
         candidates = _candidates(message, shapes, frac_bits, invert, x.shape[1])
         found.append(explained(candidates, x, mean))
         chance.append(explained(candidates, others[rng.permutation(len(others))[: len(x)]], mean))
@@ -104,7 +104,7 @@ def _readings(message: Any, shapes: Sequence[Shape] | None, frac_bits: int) -> l
     if isinstance(message, (list, tuple)):
         return [[np.asarray(as_array(part), np.float64) for part in message]]
     if shapes is None:
-        raise ConfigError("update_inversion: got messages that are no lists of arrays; want shapes=[...] of the update's arrays")
+        raise ConfigError("update_inversion: got messages that are no lists of arrays; want shapes=[...] of the update")
     count = sum(math.prod(shape) for shape in shapes)
     if isinstance(message, (bytes, bytearray, memoryview)):
         data = bytes(message)

@@ -38,7 +38,7 @@ class InversionReport:
         hits = [np.array([float((e >= self.least).sum()) for e in side]) for side in (self.found, self.chance)]
         totals = np.array([float(len(e)) for e in self.found])
         value = estimate((weights @ (hits[0] - hits[1])) / (weights @ totals))
-        if (hits[0] == hits[0][0]).all() and (hits[1] == hits[1][0]).all() and (totals == totals[0]).all():  # draws cannot differ
+        if all((a == a[0]).all() for a in (*hits, totals)):  # draws cannot differ
             a, b = self.recovered, self.control
             return Estimate(value.value, max(-1.0, a.low - b.high), min(1.0, a.high - b.low))
         return value

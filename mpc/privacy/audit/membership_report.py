@@ -58,7 +58,7 @@ class MembershipReport:
 
     @property
     def null(self) -> Estimate:
-        """The strongest attack's advantage when members and others are mixed by chance: what this many records give for nothing."""
+        """The strongest attack's advantage when members and others are mixed by chance: what so many records give for nothing."""
         scores = self.attacks[self.strongest]
         rng = np.random.default_rng(scores.seed + 1)
         mixed = rng.permutation(np.concatenate([scores.positives, scores.negatives]))
@@ -94,7 +94,7 @@ class MembershipReport:
             "strongest": self.strongest, "leak": plain(self.leak), "null": plain(self.null),
             "epsilon": self.epsilon, "delta": self.delta, "bound": self.bound, "least_epsilon": round(self.least_epsilon, 5),
             "contradicts": self.contradicts, "shadows": self.shadows, **self.sizes(),
-            "accuracy": None if self.accuracy is None else {"members": plain(self.accuracy[0]), "others": plain(self.accuracy[1])},
+            "accuracy": None if self.accuracy is None else dict(zip(("members", "others"), map(plain, self.accuracy), strict=True)),
         }  # fmt: skip
 
     def sizes(self) -> dict[str, int]:
@@ -108,8 +108,8 @@ class MembershipReport:
         if self.accuracy is not None:
             lines.append(f"accuracy on members {self.accuracy[0]}, on others {self.accuracy[1]}")
         if self.bound is not None:
-            lines.append(f"guarantee: epsilon {self.epsilon:g}, delta {self.delta:g}: no attack beyond {self.bound:.3f} on one record"
-                         + ("; CONTRADICTED by the measured leak" if self.contradicts else ""))  # fmt: skip
+            told = "; CONTRADICTED by the measured leak" if self.contradicts else ""
+            lines.append(f"guarantee: epsilon {self.epsilon:g}, delta {self.delta:g}: at most {self.bound:.3f} on one record{told}")
         sizes = self.sizes()
         lines.append(f"{sizes['members']} members, {sizes['others']} others; 95 % intervals; a measured leak is no guarantee")
         return "\n".join(lines)

@@ -34,15 +34,18 @@ class Scores:
     seed: int = 0
 
     @classmethod
-    def of(cls, positives: Any, negatives: Any, positive_groups: Any = None, negative_groups: Any = None, seed: int = 0) -> Scores:
+    def of(
+        cls, positives: Any, negatives: Any, positive_groups: Any = None, negative_groups: Any = None, seed: int = 0
+    ) -> Scores:
         """Checks and numbers the groups; without groups every record is its own. Raises ShapeError, ConfigError (NaN)."""
         arrays = [np.asarray(a, np.float64) for a in (positives, negatives)]
         for name, a in zip(("positives", "negatives"), arrays, strict=True):
             if a.ndim != 1 or len(a) < 4:
                 raise ShapeError(f"scores: got {name} of shape {a.shape}; want one dimension and at least 4 records")
             if np.isnan(a).any():
-                raise ConfigError(f"scores: got NaN at record {int(np.flatnonzero(np.isnan(a))[0])} of the {name}; want numbers")
-        return cls(arrays[0], arrays[1], numbered(positive_groups, len(arrays[0])), numbered(negative_groups, len(arrays[1])), seed)
+                raise ConfigError(f"scores: got NaN at {int(np.flatnonzero(np.isnan(a))[0])} of the {name}; want numbers")
+        p, n = arrays
+        return cls(p, n, numbered(positive_groups, len(p)), numbered(negative_groups, len(n)), seed)
 
     # --- what is measured
     @cached_property
@@ -79,7 +82,7 @@ class Scores:
         def value(w: Floats, v: Floats) -> Floats:
             of_n = v.sum(1, keepdims=True) - _run(v[:, np.argsort(self.negatives, kind="stable")])[:, above_n]
             of_p = w.sum(1, keepdims=True) - _run(w[:, np.argsort(self.positives, kind="stable")])[:, above_p]
-            first = (of_n <= (false_positives + 1e-12) * v.sum(1, keepdims=True)).argmax(1)  # ascending: the first is the lowest
+            first = (of_n <= (false_positives + 1e-12) * v.sum(1, keepdims=True)).argmax(1)  # thresholds ascend
             return np.asarray(of_p[np.arange(len(w)), first] / w.sum(1))
 
         return self._estimate(value)
