@@ -1,6 +1,6 @@
 """What a release guarantees, and what several guarantee together.
 
-`Guarantee` holds up to three things, each of which composes by itself: a privacy loss distribution (exact, discretised
+`Guarantee` holds up to four things, each of which composes by itself: a privacy loss distribution (exact, discretised
 pessimistically by Google's dp-accounting), a curve of Renyi divergences (for vectors), and the total variation between noise
 that was accounted for and noise that was drawn. `delta(epsilon)` adds them up; `epsilon(delta)` inverts it.
 
@@ -10,8 +10,8 @@ conversion: Canonne, Kamath, Steinke 2020, Proposition 12.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,57 +19,91 @@ import numpy.typing as npt
 Curve = npt.NDArray[np.float64]
 
 ORDERS: Final[Curve] = np.unique(
-    np.concatenate([1 + np.geomspace(0.02, 1, 10), np.arange(2.5, 8, 0.5), np.arange(8, 32, 1.5), np.geomspace(32, 2048, 25)])
+    np.concatenate([1 + np.geomspace(0.05, 1, 6), np.arange(2.5, 8, 0.5), np.arange(8, 32, 2), np.geomspace(32, 2048, 16)])
 )
 INTERVAL: Final = 1e-4  # of the discretised privacy loss
 LOG_CUT: Final = -50.0  # e^-50 of the mass may count as infinite loss instead: bounds the distribution's length
 _SPLITS: Final = tuple(np.linspace(0.0, 1.0, 17).tolist())
 
 
+class Pure(NamedTuple):
+    """(epsilon, 0) privacy of noise within ``total_variation`` of the noise drawn."""
+
+    epsilon: float
+    total_variation: float
+
+
 class Guarantee:
     """(epsilon, delta) differential privacy of one release or of many, for every epsilon at once."""
 
-    __slots__ = ("lost", "pld", "rdp", "total_variation")
+    __slots__ = ("lost", "pld", "pure", "rdp", "total_variation")
 
-    def __init__(self, pld: Any = None, rdp: Curve | None = None, total_variation: float = 0.0, lost: float = 0.0) -> None:
+    def __init__(
+        self, pld: Any = None, rdp: Curve | None = None, total_variation: float = 0.0, lost: float = 0.0,
+        pure: Pure | None = None,
+    ) -> None:  # fmt: skip
         self.pld = pld  # dp_accounting's PrivacyLossDistribution
         self.rdp = rdp  # Renyi divergence at ORDERS, both ways the larger
-        self.total_variation = total_variation  # between the noise accounted for and the noise drawn
+        self.total_variation = total_variation  # between the noise that these account for and the noise drawn
         self.lost = lost  # probability of noise that the Renyi curve leaves out
+        self.pure = pure  # another bound on all of it
 
     def __add__(self, other: Guarantee) -> Guarantee:
         """Both releases."""
         pld = self.pld if other.pld is None else other.pld if self.pld is None else self.pld.compose(other.pld)
         rdp = self.rdp if other.rdp is None else other.rdp if self.rdp is None else self.rdp + other.rdp
-        return Guarantee(pld, rdp, self.total_variation + other.total_variation, self.lost + other.lost)
+        a, b = self.pure, other.pure
+        pure = None if a is None or b is None else Pure(a.epsilon + b.epsilon, a.total_variation + b.total_variation)
+        return Guarantee(pld, rdp, self.total_variation + other.total_variation, self.lost + other.lost, pure)
 
     def repeated(self, times: int) -> Guarantee:
         """So many releases with fresh noise each."""
         if times < 1:
             raise ValueError(f"{times} releases; want at least 1")
-        pld = None if self.pld is None or times == 1 else self.pld.self_compose(times)
         if times == 1:
-            pld = self.pld
+            return self
+        pld = None if self.pld is None else self.pld.self_compose(times)
         rdp = None if self.rdp is None else self.rdp * times
-        return Guarantee(pld, rdp, self.total_variation * times, self.lost * times)
+        pure = None if self.pure is None else Pure(self.pure.epsilon * times, self.pure.total_variation * times)
+        return Guarantee(pld, rdp, self.total_variation * times, self.lost * times, pure)
 
     def delta(self, epsilon: float) -> float:
         """The smallest delta shown for this epsilon.
 
-        Noise within total variation t of noise that is (epsilon, delta) private is (epsilon, delta + (1 + e^epsilon) t)
-        private.
+        Noise within total variation t of (epsilon, delta) private noise is (epsilon, delta + (1 + e^epsilon) t) private.
         """
         if not epsilon >= 0:
             raise ValueError(f"epsilon {epsilon}; want a number of at least 0")
-        if math.isinf(epsilon):
-            return 0.0
-        shown = 0.0
         if self.pld is None or self.rdp is None:
             shown = self._loss(epsilon) + self._divergence(epsilon)
         else:  # one epsilon for each kind: any split of the whole will do
             shown = min(self._loss(part * epsilon) + self._divergence((1 - part) * epsilon) for part in _SPLITS)
-        slack = (1.0 + math.exp(min(epsilon, 700.0))) * self.total_variation if self.total_variation else 0.0
-        return min(1.0, shown + slack + self.lost)
+        found = shown + self.lost + _slack(self.total_variation, epsilon)
+        if self.pure is not None and epsilon >= self.pure.epsilon:
+            found = min(found, _slack(self.pure.total_variation, epsilon))
+        return min(1.0, found)
+
+    def epsilon(self, delta: float) -> float:
+        """The smallest epsilon found for this delta; infinite where there is none (delta below what the coins resolve)."""
+        if not 0 <= delta < 1:
+            raise ValueError(f"delta {delta}; want at least 0 and less than 1")
+        if self.delta(0.0) <= delta:
+            return 0.0
+        high = next((e for e in self._candidates() if self.delta(e) <= delta), math.inf)
+        if math.isinf(high):
+            return high
+        low = 0.0
+        for _ in range(40):  # what is kept as high holds, whatever delta does below
+            middle = (low + high) / 2
+            low, high = (low, middle) if self.delta(middle) <= delta else (middle, high)
+        return high
+
+    def _candidates(self) -> Iterator[float]:
+        """Where an epsilon may do: delta falls at first, and grows again where total variation dominates."""
+        if self.pure is not None:
+            yield self.pure.epsilon
+        yield from (2.0**k for k in range(-6, 6))
+        yield from (2.0 ** (k / 8) for k in range(-48, 80))
 
     def _loss(self, epsilon: float) -> float:
         """Of the privacy loss distribution. One by one: for several at once dp-accounting subtracts what nearly cancels."""
@@ -83,29 +117,16 @@ class Guarantee:
         log = (a - 1) * (self.rdp - epsilon) - np.log(a - 1) + a * np.log1p(-1 / a)
         return math.exp(min(0.0, float(np.min(log))))
 
-    def epsilon(self, delta: float) -> float:
-        """The smallest epsilon shown for this delta; infinite where there is none (delta below what the coins resolve)."""
-        if not 0 <= delta < 1:
-            raise ValueError(f"delta {delta}; want at least 0 and less than 1")
-        if self.delta(0.0) <= delta:
-            return 0.0
-        high = 1.0 / 64  # the first power of two that will do: delta may grow again where total variation dominates
-        while self.delta(high) > delta:
-            high *= 2
-            if high > 1024:
-                return math.inf
-        low = high / 2
-        for _ in range(40):
-            middle = (low + high) / 2
-            low, high = (low, middle) if self.delta(middle) <= delta else (middle, high)
-        return high
-
     def __repr__(self) -> str:
         return f"Guarantee(epsilon={self.epsilon(1e-6):.4g} at delta=1e-6)"
 
 
-def from_pmf(support: npt.NDArray[np.int64], probabilities: Curve, shift: int, symmetric: bool) -> Guarantee:
-    """Exact: noise of this distribution on an integer that differs by ``shift``, in both directions."""
+def _slack(total_variation: float, epsilon: float) -> float:
+    return (1.0 + math.exp(min(epsilon, 700.0))) * total_variation if total_variation else 0.0
+
+
+def from_pmf(support: npt.NDArray[np.int64], probabilities: Curve, shift: int, bound: Pure | None = None) -> Guarantee:
+    """Exact: noise of this distribution, which is symmetric, on an integer that differs by ``shift``."""
     from dp_accounting.pld import privacy_loss_distribution
 
     def mass(by: int) -> Mapping[int, float]:
@@ -114,9 +135,9 @@ def from_pmf(support: npt.NDArray[np.int64], probabilities: Curve, shift: int, s
 
     pld = privacy_loss_distribution.from_two_probability_mass_functions(
         mass(0), mass(shift), value_discretization_interval=INTERVAL,
-        log_mass_truncation_bound=LOG_CUT, symmetric=symmetric,
+        log_mass_truncation_bound=LOG_CUT, symmetric=True,
     )
-    return Guarantee(pld)
+    return Guarantee(pld, pure=bound)
 
 
 def pure(epsilon: float, total_variation: float = 0.0) -> Guarantee:
@@ -124,7 +145,8 @@ def pure(epsilon: float, total_variation: float = 0.0) -> Guarantee:
     from dp_accounting.pld import common, privacy_loss_distribution
 
     parameters = common.DifferentialPrivacyParameters(epsilon)
-    return Guarantee(privacy_loss_distribution.from_privacy_parameters(parameters, INTERVAL), None, total_variation)
+    pld = privacy_loss_distribution.from_privacy_parameters(parameters, INTERVAL)
+    return Guarantee(pld, None, total_variation, 0.0, Pure(epsilon, total_variation))
 
 
 def discrete_laplace(rate: float, shift: int, total_variation: float = 0.0) -> Guarantee:
@@ -134,7 +156,7 @@ def discrete_laplace(rate: float, shift: int, total_variation: float = 0.0) -> G
     pld = privacy_loss_distribution.from_discrete_laplace_mechanism(
         parameter=rate, sensitivity=shift, value_discretization_interval=INTERVAL
     )
-    return Guarantee(pld, None, total_variation)
+    return Guarantee(pld, None, total_variation, 0.0, Pure(rate * shift, total_variation))
 
 
 def concentrated(rho: float, total_variation: float = 0.0) -> Guarantee:

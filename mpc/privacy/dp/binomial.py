@@ -18,6 +18,7 @@ from mpc.privacy.dp.renyi import Ladder, refined
 
 MOST_COINS: Final = 1 << 16
 MOST_FINE: Final = 40
+FEW_STEPS: Final = 8
 MOST_SUPPORT: Final = 1 << 22
 
 
@@ -76,11 +77,12 @@ class Binomial(Mechanism):
     def privacy(
         self, l1: float | None = None, l2: float | None = None, linf: float | None = None, size: int = 1
     ) -> Guarantee:
-        """One value: the exact privacy loss; with fine digits that of B alone and the shift in its steps, rounded up (U + V is
-        independent noise on top). Several values: Renyi divergences per value, see `mpc.privacy.dp.renyi`."""
+        """One value: the exact privacy loss; with fine digits that of B alone and the shift in its steps, rounded up (U + V
+        is independent noise on top, and B is log-concave: smaller shifts are covered). Several values, or a shift so small
+        that rounding up would cost more: Renyi divergences per value, see `mpc.privacy.dp.renyi`."""
         norms = Norms(l1, l2, linf, size)
-        if norms.single:
+        if norms.single and (not self.fine or norms.linf >> self.fine >= FEW_STEPS):
             support = np.arange(self.coins + 1)
-            return accounting.from_pmf(support, self.coarse, -(-norms.linf // (1 << self.fine)), True)
+            return accounting.from_pmf(support, self.coarse, -(-norms.linf // (1 << self.fine)))
         return Ladder(self.coarse, self.fine).guarantee(norms)
 

@@ -80,7 +80,8 @@ class DiscreteLaplace(Mechanism):
         values: the worst mechanism that is (rate * l1, 0) private, and the distance for each value that can differ."""
         norms = Norms(l1, l2, linf, size)
         if norms.single and 2 << self.places <= EXACT_SUPPORT:
-            return accounting.from_pmf(*self.pmf(), norms.linf, True)
+            bound = accounting.Pure(self.rate * norms.linf, self.total_variation)
+            return accounting.from_pmf(*self.pmf(), norms.linf, bound)
         if norms.single:
             return accounting.discrete_laplace(self.rate, norms.linf, self.total_variation)
         return accounting.pure(self.rate * norms.l1, self.total_variation * norms.changed)
@@ -89,11 +90,12 @@ class DiscreteLaplace(Mechanism):
 class DiscreteGaussian(Mechanism):
     """P(n) ~ e^(-n^2 / 2 sigma^2) on the integers, |n| <= 9 sigma, by its inverse distribution function.
 
-    One uniform u of ``bits`` coins against the cumulated probabilities of |n|, each rounded to 2^-bits, and a fair sign:
-    |n| = sum over k of 1{u < T_k}, T_k ~ P(|n| >= k), counted by full adders. About 20 opened bits per threshold, 7 sigma
-    thresholds (`cost` says exactly): at sigma = 16 two thirds of 1,024 coins of `Binomial`. But its tails are as coarse as its
-    coins: for vectors the total variation, once for each value, soon is more than delta, so `Gaussian` draws `Binomial`. Exact rejection sampling (Canonne, Kamath, Steinke 2020) takes a secret number of rounds and so
-    cannot run on shares; the same table serves in clear, so that `pmf` is what runs.
+    One uniform u of ``bits`` coins against the cumulated probabilities of |n|, each rounded to 2^-bits, and a fair sign: |n|
+    = sum over k of 1{u < T_k}, T_k ~ P(|n| >= k), counted by full adders. About 20 opened bits per threshold, 7 sigma
+    thresholds (`cost` says exactly): at sigma = 16 two thirds of 1,024 coins of `Binomial`. But its tails are as coarse as
+    its coins: for vectors the total variation, once for each value, soon is more than delta, so `Gaussian` draws `Binomial`.
+    Exact rejection sampling (Canonne, Kamath, Steinke 2020) takes a secret number of rounds and so cannot run on shares; the
+    same table serves in clear, so that `pmf` is what runs.
     """
 
     def __init__(self, sigma: float, bits: int = RESOLUTION) -> None:
@@ -159,5 +161,5 @@ class DiscreteGaussian(Mechanism):
         Kamath, Steinke 2020, Theorem 4) and the distance to it for each value that can differ."""
         norms = Norms(l1, l2, linf, size)
         if norms.single:
-            return accounting.from_pmf(*self.pmf(), norms.linf, True)
+            return accounting.from_pmf(*self.pmf(), norms.linf)
         return accounting.concentrated(norms.l2**2 / (2 * self.sigma**2), self.total_variation * norms.changed)

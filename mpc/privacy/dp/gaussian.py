@@ -5,7 +5,7 @@ import math
 from functools import lru_cache
 from typing import Any, Final
 
-from mpc.privacy.dp.accounting import Guarantee
+from mpc.privacy.dp.accounting import Guarantee, concentrated
 from mpc.privacy.dp.binomial import MOST_COINS, Binomial
 from mpc.privacy.dp.grid import Grid, positive
 from mpc.privacy.dp.mechanisms import Mechanism
@@ -70,14 +70,17 @@ def _calibrated(epsilon: float, delta: float, steps: float, size: int, coins: in
     def enough(multiplier: float) -> bool:
         return binomial(multiplier * steps, coins).privacy(l2=steps, size=size).delta(epsilon) <= delta
 
-    high = 1.0
+    # the ideal Gaussian's, by the conversion that vectors use; one value is accounted for more sharply, and needs less
+    low, high = 1e-3, 1e6
+    while high > low * 1.001:
+        middle = math.sqrt(low * high)
+        good = concentrated(1 / (2 * middle**2)).delta(epsilon) <= delta
+        low, high = (low, middle) if good else (middle, high)
+    low, high = high * (0.6 if size == 1 else 0.97), high * 1.01
     while not enough(high):
-        high *= 2
+        low, high = high, high * 1.05
         if high > 1e6:
             raise ValueError(f"no noise of {coins} coins is ({epsilon:g}, {delta:g}) private; want a larger epsilon or delta")
-    low = high / 2
-    while low > 1e-3 and enough(low):
-        low, high = low / 2, low
     while high > low * 1.005:
         middle = math.sqrt(low * high)
         low, high = (low, middle) if enough(middle) else (middle, high)

@@ -9,7 +9,7 @@ from mpc.privacy.dp.discrete import RESOLUTION, DiscreteLaplace
 from mpc.privacy.dp.grid import Grid, positive
 from mpc.privacy.dp.mechanisms import Mechanism
 
-MOST_EPSILON: Final = 15.0
+MOST_EPSILON: Final = 12.0
 REPORTED_DELTA: Final = 1e-9
 
 
@@ -17,7 +17,7 @@ class Laplace(Grid):
     """(epsilon, delta) privacy for values of L1 ``sensitivity``, with a delta of about 1e-11 that comes of the coins' 40 bits.
 
     P(n steps) ~ exp(-epsilon |n| / sensitivity in steps): nothing is rounded and no floating-point noise is added. Raises
-    ValueError for an epsilon above 15, which protects nobody.
+    ValueError for an epsilon above 12, which protects nobody.
     """
 
     def __init__(

@@ -10,12 +10,13 @@ mod 2^w, N and its shift by 2^w (s + t), 0 <= t <= 1, are mixtures of the same N
 So shifts are evaluated on a ladder of grids: 1 .. 16 on the finest, 8 .. 16 of its steps on each coarser one. In a cell the
 logarithm of (*) less A (s + t)^2 is concave in t; its maximum is found by bisection.
 
-Where the noise of one hypothesis cannot occur under the other, and beyond 13 standard deviations, nothing is summed: the
+Where the noise of one hypothesis cannot occur under the other, and beyond 9.5 standard deviations, nothing is summed: the
 probability of that, for each value that differs, is added to delta (`Guarantee.lost`). For the rest M may be summed over a
 part of P: the conversion to (epsilon, delta) bounds (P - e^epsilon Q)+ point by point.
 """
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Final
 
@@ -24,9 +25,9 @@ import numpy as np
 from mpc.privacy.dp.accounting import ORDERS, Curve, Guarantee
 from mpc.privacy.dp.mechanisms import Norms, Probabilities
 
-FINEST: Final = 6  # digits below a step of the coarse noise that are looked at
+FINEST: Final = 9  # most digits below a step of the coarse noise that are looked at
 RUN: Final = 16  # shifts evaluated on one grid
-WIDTH: Final = 13.0  # standard deviations
+WIDTH: Final = 9.5  # standard deviations
 MOST_SHIFTS: Final = 4096
 
 
@@ -39,15 +40,17 @@ class Ladder:
 
     def guarantee(self, norms: Norms) -> Guarantee:
         """See this module."""
-        a, b, lost = _coefficients(self.coarse.tobytes(), self.fine, norms.linf)
+        # B is about A / 4 in steps of the finest grid looked at: fine enough that it adds three percent
+        digits = math.log2(max(8 * norms.changed, 1)) / 2 - math.log2(norms.l2) + self.fine
+        level = min(self.fine, FINEST, max(2, math.ceil(digits)))
+        a, b, lost = _coefficients(self.coarse.tobytes(), self.fine, level, norms.linf)
         return Guarantee(None, a * norms.l2**2 + b * norms.changed, 0.0, lost * norms.changed)
 
 
 @lru_cache(maxsize=64)
-def _coefficients(coarse: bytes, fine: int, linf: int) -> tuple[Curve, Curve, float]:
+def _coefficients(coarse: bytes, fine: int, level: int, linf: int) -> tuple[Curve, Curve, float]:
     """(A, B) per order in steps of the fine grid, and the mass that is left out per value."""
     top = np.frombuffer(coarse)
-    level = min(fine, FINEST)
     rounded = fine > level  # the finest grid looked at is coarser than the noise's own
     step = 1 << (fine - level)
     a, b, lost, first = np.zeros_like(ORDERS), np.zeros_like(ORDERS), 0.0, 0
