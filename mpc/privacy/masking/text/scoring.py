@@ -1,0 +1,84 @@
+"""Found entities against marked ones: precision, recall, F1, and what stays readable."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from mpc.errors import ShapeError
+from mpc.privacy.audit.intervals import Estimate, Floats, estimate, resamples
+from mpc.privacy.masking.text.spans import Span
+
+NAMES: Final = ("precision", "recall", "f1")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """With 95 % intervals, bootstrap over texts. ``exact``: same characters and same type; ``by_type``: the same per type, with
+    the number marked; ``leaked``: share of the characters of marked entities that nothing found covers, of whatever type: what
+    a reader still sees; ``touched``: share of unmarked characters that would be replaced."""
+
+    exact: dict[str, Estimate]
+    by_type: dict[str, tuple[dict[str, Estimate], int]]
+    leaked: Estimate
+    touched: Estimate
+    texts: int
+
+    def to_dict(self) -> dict[str, Any]:
+        def plain(e: Estimate) -> list[float | None]:
+            return [round(v, 5) if np.isfinite(v) else None for v in (e.value, e.low, e.high)]
+
+        return {
+            "exact": {name: plain(e) for name, e in self.exact.items()},
+            "by_type": {t: {"marked": n, **{k: plain(e) for k, e in s.items()}} for t, (s, n) in self.by_type.items()},
+            "leaked": plain(self.leaked), "touched": plain(self.touched), "texts": self.texts,
+        }  # fmt: skip
+
+    def table(self) -> str:
+        """Markdown, a row per type."""
+        lines = ["| type | marked | precision | recall | F1 |", "|---|---:|---|---|---|"]
+        rows = [*self.by_type.items(), ("all", (self.exact, sum(n for _, n in self.by_type.values())))]
+        lines += [f"| {t} | {n} | " + " | ".join(str(s[k]) for k in NAMES) + " |" for t, (s, n) in rows]
+        return "\n".join([*lines, "", f"characters of marked entities left readable: {self.leaked}; of others replaced: "
+                          f"{self.touched}; {self.texts} texts"])  # fmt: skip
+
+    __str__ = table
+
+
+def score(
+    texts: Sequence[str], marked: Sequence[Sequence[Span]], found: Sequence[Sequence[Span]], types: Sequence[str]
+) -> Scores:
+    """Compare spans of these types; `Scores.leaked` and `touched` count whatever was found. Raises ShapeError."""
+    if not len(texts) == len(marked) == len(found) or not len(texts):
+        raise ShapeError(f"{len(texts)} texts, {len(marked)} marked, {len(found)} found; want as many of each, and at least one")
+    counts = np.zeros((len(types), len(texts), 3))  # right, found, marked
+    covered = np.zeros((len(texts), 4))  # marked characters: readable, all; others: replaced, all
+    for i, (text, truth, guess) in enumerate(zip(texts, marked, found, strict=True)):
+        for t, name in enumerate(types):
+            a, b = ({span for span in spans if span.type == name} for spans in (truth, guess))
+            counts[t, i] = len(a & b), len(b), len(a)
+        secret = _covered(text, [span for span in truth if span.type in types])
+        gone = _covered(text, guess)
+        covered[i] = (secret & ~gone).sum(), secret.sum(), (gone & ~secret).sum(), (~secret).sum()
+    weights = resamples(len(texts))
+    by_type = {name: (_scores(weights @ counts[t]), int(counts[t, :, 2].sum())) for t, name in enumerate(types)}
+    total = weights @ covered
+    with np.errstate(invalid="ignore", divide="ignore"):
+        leaked, touched = estimate(total[:, 0] / total[:, 1]), estimate(total[:, 2] / total[:, 3])
+    return Scores(_scores(weights @ counts.sum(0)), by_type, leaked, touched, len(texts))
+
+
+def _covered(text: str, spans: Sequence[Span]) -> Any:
+    mask = np.zeros(len(text), bool)
+    for span in spans:
+        mask[span.start : span.end] = True
+    return mask
+
+
+def _scores(sums: Floats) -> dict[str, Estimate]:
+    right, found, marked = sums.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = (right / found, right / marked, 2 * right / (found + marked))
+    return {name: estimate(value) for name, value in zip(NAMES, values, strict=True)}
