@@ -85,3 +85,18 @@ def _projection(features: Any, size: int, classes: int) -> Any:
             return logit
 
     return Discriminator()
+
+
+def mixed(blocks: Sequence[tuple[int, int, bool]], temperature: float) -> Callable[[Tensor], Tensor]:
+    """A generator's last step for a table: tanh for places, a softmax with Gumbel noise for choices.
+
+    With that noise the largest entry is a sample of the distribution (Jang et al., "Categorical reparameterization", 2017).
+    """
+    import torch
+    from torch.nn.functional import gumbel_softmax
+
+    def output(x: Tensor) -> Tensor:
+        parts = [gumbel_softmax(x[:, a:b], temperature) if hot else torch.tanh(x[:, a:b]) for a, b, hot in blocks]
+        return torch.cat(parts, 1)
+
+    return output

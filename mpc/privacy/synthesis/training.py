@@ -90,11 +90,11 @@ def generate(
     import torch
     from torch.nn.functional import one_hot
 
-    random = torch.Generator().manual_seed(seed)
     generator.eval()
     parts = []
-    with torch.no_grad():
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         for start in range(0, len(labels), 1024):
             label = one_hot(torch.from_numpy(labels[start : start + 1024]), classes).float()
-            parts.append(generator(torch.randn(len(label), noise_dim, generator=random), label).numpy())
+            parts.append(generator(torch.randn(len(label), noise_dim), label).numpy())
     return np.concatenate(parts)

@@ -1,0 +1,137 @@
+"""GAN: synthetic tables and images from a generative adversarial network."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from mpc.errors import ConfigError, ShapeError
+from mpc.privacy.synthesis import networks, training
+from mpc.privacy.synthesis.columns import Encoder, columns_of
+from mpc.privacy.synthesis.moments import numbered
+from mpc.privacy.synthesis.training import Settings
+
+FEWEST: Final = 10  # records of a label: fewer are learned by heart
+TEMPERATURE: Final = 0.3  # of the softmax that stands for a choice
+
+
+class GAN:
+    """A conditional generative adversarial network: learns (record, label), then draws as many new records as are wanted.
+
+    `fit` takes images (rows, height, width) or (rows, channels, height, width), numbers (rows, columns), or a table (a dict of
+    columns, a DataFrame) of numbers and categories. ``hidden``: widths of the perceptrons for tables; ``width``: channels of the
+    first convolution for images.
+
+    A GAN is no encryption and, without ``epsilon``, no guarantee: it may repeat records it was trained on, rare ones above all,
+    and its synthetic records are to be treated as personal data until an audit says more. With ``epsilon`` the discriminator -
+    the only part that sees records - is trained by DP-SGD; what the generator learns from it is post-processing.
+    ``seed`` repeats initial weights, batches and samples, not the privacy noise.
+    """
+
+    def __init__(
+        self, *, epochs: int = 50, batch_size: int = 128, noise_dim: int = 64, hidden: tuple[int, ...] = (256, 256), width: int = 20,
+        lr: float = 5e-4, average: float = 0.999, seed: int = 0,
+    ) -> None:  # fmt: skip
+        if epochs < 1 or batch_size < 2 or noise_dim < 1 or not hidden or min(*hidden, width) < 1:
+            raise ConfigError(f"GAN: got epochs={epochs}, batch_size={batch_size}, noise_dim={noise_dim}, hidden={hidden}, "
+                              f"width={width}; want counts of at least 1 (a batch of at least 2)")
+        if not (lr > 0 and 0 <= average < 1):
+            raise ConfigError(f"GAN: got lr={lr}, average={average}; want lr > 0 and 0 <= average < 1")
+        self.settings = Settings(noise_dim, tuple(hidden), epochs, batch_size, lr, average, seed)
+        self.width = width
+        self._generator: Any = None
+
+    def fit(
+        self, X: Any, y: Any = None, *, label: str | None = None, columns: Mapping[str, Any] | None = None, log: Any = None
+    ) -> Self:
+        """Train on ``X``, with labels ``y`` (rows,) or, for a table, the column named ``label``; without either: unconditional.
+
+        ``columns``: what is public about a table's columns, (low, high) or a list of categories each; the rest is
+        learned from the data. ``log(epoch, generator)`` is called after every epoch. Raises ConfigError, ShapeError, ValueError.
+        """
+        import torch
+
+        self._generator = None
+        table = _is_table(X)
+        if table and label is not None:
+            if y is not None or label not in X:
+                raise ConfigError(f"fit: got label={label!r}" + (" and y" if y is not None else f"; want one of {list(X)}, or y="))
+            y, X = X[label], {name: X[name] for name in X if name != label}
+        self._label, self._make = label, type(X) if not isinstance(X, Mapping) and table else dict
+        x = self._table(columns_of(X), columns) if table else self._array(np.asarray(X), columns)
+        self._conditional = y is not None
+        numbers = self._labels(np.zeros(len(x), np.int64) if y is None else np.asarray(y), len(x))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed)
+            self._generator = training.train(self._pair(), x, numbers, self.frequencies_, self.settings, log)
+        return self
+
+    def sample(self, n: int | None = None, labels: Any = None, *, seed: int | None = None) -> Any:
+        """``n`` synthetic records with labels in the proportions of the data, or one for each of ``labels``.
+
+        A table comes back as one, with its label column; arrays as (X, y); X alone where there were no labels.
+        """
+        if self._generator is None:
+            raise ConfigError("sample: nothing was fitted; call fit first")
+        if (n is None) == (labels is None):
+            raise ConfigError(f"sample: got n={n}, labels={labels!r}; want one of the two")
+        seed = self.settings.seed if seed is None else seed
+        if labels is None:
+            numbers = np.random.default_rng(seed).choice(len(self.classes_), n, p=self.frequencies_)
+        else:
+            numbers = numbered(np.asarray(labels), self.classes_)
+        out = training.generate(self._generator, numbers, len(self.classes_), self.settings.noise_dim, seed)
+        return self._decoded(out, self.classes_[numbers])
+
+    # --- what the networks see
+    def _table(self, table: dict[str, npt.NDArray[Any]], columns: Mapping[str, Any] | None) -> npt.NDArray[np.float32]:
+        self._encoder, self._shape = Encoder(table, columns, False), None
+        return self._encoder.encode(table)
+
+    def _array(self, x: npt.NDArray[Any], columns: Mapping[str, Any] | None) -> npt.NDArray[np.float32]:
+        if x.ndim == 2:
+            self._make = None
+            return self._table({str(i): column for i, column in enumerate(x.T)}, columns)
+        if x.ndim not in (3, 4) or min(x.shape[-2:]) < networks.SMALLEST_IMAGE or any(s % 4 for s in x.shape[-2:]):
+            raise ShapeError(f"fit: got shape {x.shape}; want rows x columns, or images whose height and width are multiples of 4, at "
+                             f"least {networks.SMALLEST_IMAGE}")
+        if not np.isfinite(x).all():
+            raise ValueError("fit: got pixels that are not finite (NaN or infinite)")
+        self._low, self._high = (0.0, 255.0) if x.dtype == np.uint8 else (float(x.min()), float(x.max()))
+        self._shape, self._dtype = x.shape[1:], x.dtype
+        pixels = x.reshape(len(x), -1, *x.shape[-2:])
+        return np.asarray((pixels - self._low) * (2 / max(self._high - self._low, 1e-12)) - 1, np.float32)
+
+    def _labels(self, y: npt.NDArray[Any], rows: int) -> npt.NDArray[np.int64]:
+        if y.shape != (rows,):
+            raise ShapeError(f"fit: got labels of shape {y.shape} for {rows} records; want ({rows},)")
+        self.classes_, counts = np.unique(y.astype(str) if y.dtype.kind == "O" else y, return_counts=True)
+        if counts.min() < FEWEST:
+            few = self.classes_[counts.argmin()]
+            raise ValueError(f"fit: got {counts.min()} records of label {few!r}; want at least {FEWEST} of each")
+        self.frequencies_ = counts / counts.sum()
+        return numbered(y.astype(str) if y.dtype.kind == "O" else y, self.classes_)
+
+    def _pair(self) -> tuple[Any, Any]:
+        s, classes = self.settings, len(self.classes_)
+        if self._shape is not None:
+            image = (self._shape if len(self._shape) == 3 else (1, *self._shape))
+            return networks.image_pair(image, classes, s.noise_dim, self.width)
+        return networks.row_pair(self._encoder.width, classes, s.noise_dim, s.hidden, networks.mixed(self._encoder.blocks(), TEMPERATURE))
+
+    def _decoded(self, out: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> Any:
+        if self._shape is not None:
+            pixels = (out.reshape(-1, *self._shape) + 1) * ((self._high - self._low) / 2) + self._low
+            x: Any = np.rint(pixels).astype(self._dtype) if self._dtype.kind in "iu" else pixels.astype(self._dtype)
+        else:
+            x = self._encoder.decode(out)
+            if self._make is not None:
+                return self._make({**x, self._label: labels} if self._label is not None else x)
+            x = np.stack(list(x.values()), 1)
+        return (x, labels) if self._conditional else x
+
+
+def _is_table(X: Any) -> bool:
+    return isinstance(X, Mapping) or (hasattr(X, "columns") and hasattr(X, "__getitem__"))
