@@ -22,6 +22,7 @@ ORDERS: Final[Curve] = np.unique(
     np.concatenate([1 + np.geomspace(0.05, 1, 6), np.arange(2.5, 8, 0.5), np.arange(8, 32, 2), np.geomspace(32, 2048, 16)])
 )
 INTERVAL: Final = 1e-4  # of the discretised privacy loss
+STEPS: Final = 4096
 LOG_CUT: Final = -50.0  # e^-50 of the mass may count as infinite loss instead: bounds the distribution's length
 _SPLITS: Final = tuple(np.linspace(0.0, 1.0, 17).tolist())
 
@@ -150,11 +151,16 @@ def pure(epsilon: float, total_variation: float = 0.0) -> Guarantee:
 
 
 def discrete_laplace(rate: float, shift: int, total_variation: float = 0.0) -> Guarantee:
-    """Ideal noise P(n) ~ e^(-rate |n|) on an integer that differs by ``shift``: closed form."""
+    """Ideal noise P(n) ~ e^(-rate |n|) on an integer that differs by ``shift``: closed form.
+
+    On grids finer than `STEPS` steps for the shift, those of a grid u times coarser: a geometric is u times a geometric of rate
+    u * rate plus an independent rest below u, so the fine noise is the coarse noise and something independent of it.
+    """
     from dp_accounting.pld import privacy_loss_distribution
 
+    u = -(-shift // STEPS)
     pld = privacy_loss_distribution.from_discrete_laplace_mechanism(
-        parameter=rate, sensitivity=shift, value_discretization_interval=INTERVAL
+        parameter=rate * u, sensitivity=-(-shift // u), value_discretization_interval=INTERVAL
     )
     return Guarantee(pld, None, total_variation, 0.0, Pure(rate * shift, total_variation))
 

@@ -33,10 +33,10 @@ class BudgetExceeded(MPCError):
 
 
 class Spent(NamedTuple):
-    """One line of a budget: what was released, and the epsilon of everything up to then."""
+    """One line of a budget: what was released, and what that guarantees by itself."""
 
     what: str
-    epsilon: float
+    guarantee: Guarantee
 
 
 class Budget:
@@ -76,7 +76,7 @@ class Budget:
     def charge(self, release: Guarantee, what: str = "") -> None:
         """Spend. Raises BudgetExceeded, with nothing spent."""
         self._total = self.after(release)
-        self.spent.append(Spent(what, self.used))
+        self.spent.append(Spent(what, release))
 
     def __enter__(self) -> Budget:
         self._tokens.append(_OPEN.set((*_OPEN.get(), self)))
