@@ -89,6 +89,10 @@ class Exponential:
 
         Costs the noise, a maximum over the scores and one reveal. Raises BudgetExceeded before anything opens, ShapeError.
         """
+        return self.selected(scores, to, reason)
+
+    def selected(self, scores: SecretTensor, to: int | Sequence[int] | None, reason: str) -> int | None:
+        """`select`, with the ledger's line at its caller's caller."""
         if scores.ndim != 1 or not scores.shape[0]:
             raise ShapeError(f"scores of shape {scores.shape}; want one axis with at least one candidate")
         party, count = scores.party, scores.shape[0]
@@ -105,5 +109,5 @@ class Exponential:
         noisy = sharing.add(share.rescaled(0), noise.sample_shares(party, (count,)))  # integers: compared without truncation
         place = SecretTensor(Value(party, noisy)).argmax()
         remark = f"epsilon={guarantee.epsilon(REPORTED_DELTA):.4g}, delta={REPORTED_DELTA:g}"
-        got = party.reveal(place._value.settled(exact=True), to, reason, depth=2, remark=remark)
+        got = party.reveal(place._value.settled(exact=True), to, reason, depth=3, remark=remark)
         return None if got is None else round(float(got))

@@ -103,7 +103,7 @@ def quantile(
         raise ValueError(f"candidates {places}; want at least one, rising")
     below = x.shape[0] - _at_least(x, places).sum(1)
     wrong = below - round(q * x.shape[0])
-    chosen = Exponential(epsilon, 1.0).select(-wrong.abs(), to, reason)
+    chosen = Exponential(epsilon, 1.0).selected(-wrong.abs(), to, reason)
     return None if chosen is None else places[chosen]
 
 
