@@ -6,18 +6,22 @@ from mpc.privacy.audit.inversion import dense_inputs, update_inversion
 from mpc.privacy.audit.inversion_report import InversionReport
 from mpc.privacy.audit.membership import membership_inference
 from mpc.privacy.audit.membership_report import MembershipReport, bound
+from mpc.privacy.audit.overview import AuditReport, Exposure, audit
 from mpc.privacy.audit.report import AttributeReport, combine, pool
 from mpc.privacy.audit.wire import wire_inference
 from mpc.privacy.audit.wire_report import WireReport
 
 __all__ = [
     "AttributeReport",
+    "AuditReport",
     "Estimate",
+    "Exposure",
     "GradientMatching",
     "InversionReport",
     "MembershipReport",
     "WireReport",
     "attribute_inference",
+    "audit",
     "bound",
     "combine",
     "dense_inputs",

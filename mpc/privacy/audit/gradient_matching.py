@@ -30,7 +30,8 @@ class GradientMatching:
         box: tuple[float, float] | None = (0.0, 1.0), seed: int = 0,
     ) -> None:  # fmt: skip
         if batch < 1 or steps < 1 or restarts < 1 or classes < 2:
-            raise ConfigError(f"got batch {batch}, steps {steps}, restarts {restarts}, classes {classes}; want from 1, classes 2")
+            got = f"batch {batch}, steps {steps}, restarts {restarts}, classes {classes}"
+            raise ConfigError(f"GradientMatching: got {got}; want whole numbers from 1, and 2 classes or more")
         self.model, self.batch, self.shape, self.classes = model, int(batch), tuple(shape), int(classes)
         self.steps, self.restarts, self.box, self.seed = int(steps), int(restarts), box, int(seed)
 

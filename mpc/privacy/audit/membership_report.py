@@ -58,7 +58,7 @@ class MembershipReport:
 
     @property
     def null(self) -> Estimate:
-        """The strongest attack's advantage when members and others are mixed by chance: what so many records give for nothing."""
+        """The strongest attack's advantage when members and others are mixed: what so many records give by chance."""
         scores = self.attacks[self.strongest]
         rng = np.random.default_rng(scores.seed + 1)
         mixed = rng.permutation(np.concatenate([scores.positives, scores.negatives]))
@@ -94,7 +94,7 @@ class MembershipReport:
             "strongest": self.strongest, "leak": plain(self.leak), "null": plain(self.null),
             "epsilon": self.epsilon, "delta": self.delta, "bound": self.bound, "least_epsilon": round(self.least_epsilon, 5),
             "contradicts": self.contradicts, "shadows": self.shadows, **self.sizes(),
-            "accuracy": None if self.accuracy is None else dict(zip(("members", "others"), map(plain, self.accuracy), strict=True)),
+            "accuracy": self.accuracy and dict(zip(("members", "others"), map(plain, self.accuracy), strict=True)),
         }  # fmt: skip
 
     def sizes(self) -> dict[str, int]:
@@ -109,7 +109,7 @@ class MembershipReport:
             lines.append(f"accuracy on members {self.accuracy[0]}, on others {self.accuracy[1]}")
         if self.bound is not None:
             told = "; CONTRADICTED by the measured leak" if self.contradicts else ""
-            lines.append(f"guarantee: epsilon {self.epsilon:g}, delta {self.delta:g}: at most {self.bound:.3f} on one record{told}")
+            lines.append(f"guarantee (epsilon {self.epsilon:g}, delta {self.delta:g}): at most {self.bound:.3f} a record{told}")
         sizes = self.sizes()
         lines.append(f"{sizes['members']} members, {sizes['others']} others; 95 % intervals; a measured leak is no guarantee")
         return "\n".join(lines)

@@ -62,5 +62,5 @@ class WireReport:
         lines = [f"{'seen by':<32}{'advantage':<26}{'p':<12}words a sample"]
         for side, views in (("", self.views), ("plaintext twin: ", self.twin)):
             lines += [f"{side + n:<32}{v.advantage!s:<26}{v.p:<12.2g}{v.words}" for n, v in views.items()]
-        lines.append(f"{self.samples} samples, half of them the attacker's; a wire that tells these attackers nothing is no proof")
+        lines.append(f"{self.samples} samples, half of them the attacker's; attackers that find nothing are no proof")
         return "\n".join(lines)
