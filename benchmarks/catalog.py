@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-GROUPS: Final = ("kernels", "links", "protocols", "functions", "layers", "training", "stored", "paillier", "network", "mnist",
-                 "federated")
+GROUPS: Final = ("kernels", "links", "protocols", "functions", "layers", "training", "noise", "stored", "paillier", "network",
+                 "mnist", "federated")
 ON_REQUEST: Final = ("network", "mnist", "federated")  # minutes each, and need root, data or torch: only where asked for
 PEERS: Final = ("CrypTen TFP", "SPU semi2k")
 PEERS_NOTE: Final = "peers.md, another day: torch int64 1024^3 at 5.1 GMAC/s there"
@@ -87,6 +87,11 @@ ENTRIES: Final = (
     Entry("infer-1", "training", "784-128-128-10, inference of 1", 0.01, (0.085, 0.034)),
     Entry("lenet-avg", "training", "LeNet-5, average pooling, batch 128, one step"),
     Entry("lenet-max", "training", "LeNet-5, max pooling, batch 128, one step"),
+    Entry("noise-laplace", "noise", "101,770 discrete Laplace on shares, scale 10 steps", 0.5),
+    Entry("noise-laplace-fine", "noise", "the same on fixed-point values, epsilon 0.5"),
+    Entry("noise-binomial", "noise", "101,770 centred binomial on shares, 1,024 coins", 0.5),
+    Entry("noise-gaussian", "noise", "the same with 12 fine digits: Gaussian, multiplier 1, clip 1"),
+    Entry("noise-table", "noise", "101,770 discrete Gaussian on shares by a table, sigma 16"),
     Entry("stored-compare", "stored", "x > 0, 10^5, from stores on disk"),
     Entry("stored-step", "stored", "784-128-128-10, SGD with momentum, one step, likewise"),
     Entry("paillier-sum", "paillier", "10 clients x 10,000 float32 updates encrypted, summed, decrypted, 2048 bits"),

@@ -22,6 +22,7 @@ from mpc.benchmarks import (
     network,
     paillier,
     privacy_adversarial,
+    privacy_noise,
     protocols,
     soak,
     stored,
@@ -117,6 +118,7 @@ def _run(options: argparse.Namespace) -> int:
 def _measured(entries: list[catalog.Entry], options: argparse.Namespace) -> list[Line]:
     workloads: dict[str, Callable[[Party, bool], Workload]] = {
         **protocols.WORKLOADS, **functions.WORKLOADS, **layers.WORKLOADS, **training.WORKLOADS,
+        **privacy_noise.WORKLOADS,
     }
     parties, repeat, quick = options.parties, options.repeat, options.quick
     lines: list[Line] = []
