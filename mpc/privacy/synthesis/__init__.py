@@ -1,5 +1,20 @@
-"""Synthetic data: Gaussians from noisy class moments, and generative adversarial networks."""
+"""Synthetic data: Gaussians from noisy class moments, and generative adversarial networks.
+
+| you have | take | guarantee |
+|---|---|---|
+| a small or medium table of numbers, small images, a privacy budget | `MomentSynthesizer(epsilon=...)` | (epsilon, delta) |
+| the same, held by several owners who do not trust each other | the same, on `SecretTensor`s | (epsilon, delta) |
+| a mixed table, or images, that stay with people who may see the originals | `GAN()` | none |
+| rows of several owners, for whom Gaussians are too simple | `SecretGAN()` | none for what is revealed |
+
+A GAN is no encryption. Without differential privacy neither it nor its samples guarantee anything: see `GAN`, and measure with
+`quality` and `mpc.privacy.audit`. A synthetic table keeps what it was fitted to keep, averages and pairs of columns above all; for one
+known question a noisy answer (`reveal(dp=...)`) is better and cheaper than any of these.
+"""
+from mpc.privacy.synthesis import quality
 from mpc.privacy.synthesis.gan import GAN
 from mpc.privacy.synthesis.moments import MomentSynthesizer
+from mpc.privacy.synthesis.replace import replace_columns
+from mpc.privacy.synthesis.secret_gan import SecretGAN
 
-__all__ = ["GAN", "MomentSynthesizer"]
+__all__ = ["GAN", "MomentSynthesizer", "SecretGAN", "quality", "replace_columns"]

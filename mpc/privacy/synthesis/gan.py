@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -32,14 +33,16 @@ class GAN:
 
     def __init__(
         self, *, epochs: int = 50, batch_size: int = 128, noise_dim: int = 64, hidden: tuple[int, ...] = (256, 256), width: int = 20,
-        lr: float = 5e-4, average: float = 0.999, seed: int = 0,
+        lr: float = 5e-4, average: float = 0.999, loss: str | None = None, seed: int = 0,
     ) -> None:  # fmt: skip
         if epochs < 1 or batch_size < 2 or noise_dim < 1 or not hidden or min(*hidden, width) < 1:
             raise ConfigError(f"GAN: got epochs={epochs}, batch_size={batch_size}, noise_dim={noise_dim}, hidden={hidden}, "
                               f"width={width}; want counts of at least 1 (a batch of at least 2)")
         if not (lr > 0 and 0 <= average < 1):
             raise ConfigError(f"GAN: got lr={lr}, average={average}; want lr > 0 and 0 <= average < 1")
-        self.settings = Settings(noise_dim, tuple(hidden), epochs, batch_size, lr, average, seed)
+        if loss not in (None, "logistic", "wasserstein"):
+            raise ConfigError(f"GAN: got loss={loss!r}; want 'logistic', 'wasserstein', or None to choose by the data")
+        self.settings = Settings(noise_dim, tuple(hidden), epochs, batch_size, lr, average, loss or "", seed)
         self.width = width
         self._generator: Any = None
 
@@ -63,17 +66,20 @@ class GAN:
         x = self._table(columns_of(X), columns) if table else self._array(np.asarray(X), columns)
         self._conditional = y is not None
         numbers = self._labels(np.zeros(len(x), np.int64) if y is None else np.asarray(y), len(x))
+        settings = replace(self.settings, loss=self.settings.loss or ("wasserstein" if self._shape is None else "logistic"))
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.settings.seed)
-            self._generator = training.train(self._pair(), x, numbers, self.frequencies_, self.settings, log)
+            torch.manual_seed(settings.seed)
+            self._generator = training.train(self._pair(), x, numbers, len(self.classes_), settings, log)
         return self
 
-    def sample(self, n: int | None = None, labels: Any = None, *, seed: int | None = None) -> Any:
+    def sample(self, n: int | None = None, labels: Any = None, *, seed: int | None = None, generator: Any = None) -> Any:
         """``n`` synthetic records with labels in the proportions of the data, or one for each of ``labels``.
 
         A table comes back as one, with its label column; arrays as (X, y); X alone where there were no labels.
+        ``generator``: another than the fitted one, as `fit`'s ``log`` receives it.
         """
-        if self._generator is None:
+        generator = self._generator if generator is None else generator
+        if generator is None:
             raise ConfigError("sample: nothing was fitted; call fit first")
         if (n is None) == (labels is None):
             raise ConfigError(f"sample: got n={n}, labels={labels!r}; want one of the two")
@@ -82,7 +88,7 @@ class GAN:
             numbers = np.random.default_rng(seed).choice(len(self.classes_), n, p=self.frequencies_)
         else:
             numbers = numbered(np.asarray(labels), self.classes_)
-        out = training.generate(self._generator, numbers, len(self.classes_), self.settings.noise_dim, seed)
+        out = training.generate(generator, numbers, len(self.classes_), self.settings.noise_dim, seed)
         return self._decoded(out, self.classes_[numbers])
 
     # --- what the networks see

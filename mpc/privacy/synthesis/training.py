@@ -5,7 +5,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,17 @@ import numpy.typing as npt
 Log = Callable[[int, Any], None]
 
 
+PENALTY: Final = 10.0
+
+
 @dataclass(frozen=True)
 class Settings:
-    """``average``: decay of the running average of the generator's weights, which is what samples are drawn from."""
+    """``average``: decay of the running average of the generator's weights, which is what samples are drawn from.
+
+    ``loss``: "logistic", non-saturating: the discriminator's is BCE(real, 1) + BCE(generated, 0), the generator's BCE(generated, 1)
+    (Goodfellow et al. 2014); "wasserstein": differences of means, with a penalty of the discriminator's gradient between real and
+    generated records (Gulrajani et al. 2017), slower by a half and better at tables with rare categories.
+    """
 
     noise_dim: int
     hidden: tuple[int, ...]
@@ -23,40 +31,34 @@ class Settings:
     batch_size: int
     lr: float
     average: float
+    loss: str
     seed: int
 
 
 def train(
-    pair: tuple[Any, Any], x: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], frequencies: npt.NDArray[np.float64],
+    pair: tuple[Any, Any], x: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], classes: int,
     settings: Settings, log: Log | None = None,
 ) -> Any:  # fmt: skip
-    """The averaged generator after ``epochs`` passes over the records ``x``.
-
-    Non-saturating losses: the discriminator's is BCE(real, 1) + BCE(generated, 0), the generator's BCE(generated, 1)
-    (Goodfellow et al. 2014). Generated records take the labels of the real ones of their batch.
-    """
+    """The averaged generator after ``epochs`` passes over the records ``x``. Generated records take the labels of the real ones
+    of their batch."""
     import torch
-    from torch.nn.functional import one_hot, softplus
+    from torch.nn.functional import one_hot
 
     s, (generator, discriminator) = settings, pair
-    classes = len(frequencies)
     real, kinds = torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(labels)
-    random = torch.Generator().manual_seed(s.seed)
-    average = copy.deepcopy(generator)
-    steps = 0
-    adam = [torch.optim.Adam(m.parameters(), lr=s.lr, betas=(0.5, 0.99)) for m in (generator, discriminator)]
+    average, steps = copy.deepcopy(generator), 0
+    adam = [torch.optim.Adam(m.parameters(), lr=s.lr, betas=(0.5, 0.9)) for m in (generator, discriminator)]
     size = min(s.batch_size, len(x))
     for epoch in range(s.epochs):
-        order = torch.randperm(len(x), generator=random)
-        for start in range(0, len(x) - size + 1, size):
-            chosen = order[start : start + size]
+        for chosen in torch.randperm(len(x)).split(size):
+            if len(chosen) < size:
+                continue  # the last batch of an odd size
             label = one_hot(kinds[chosen], classes).float()
-            fake = generator(torch.randn(size, s.noise_dim, generator=random), label)
-            loss = softplus(-discriminator(real[chosen], label)).mean() + softplus(discriminator(fake.detach(), label)).mean()
-            _descend(adam[1], loss)
+            fake = generator(torch.randn(size, s.noise_dim), label)
+            _descend(adam[1], _judged(discriminator, real[chosen], fake.detach(), label, s.loss))
             for p in discriminator.parameters():
                 p.requires_grad_(False)
-            _descend(adam[0], softplus(-discriminator(fake, label)).mean())
+            _descend(adam[0], _passed(discriminator(fake, label), s.loss))
             for p in discriminator.parameters():
                 p.requires_grad_(True)
             steps += 1
@@ -64,6 +66,27 @@ def train(
         if log is not None:
             log(epoch, average)
     return average
+
+
+def _passed(logit: Any, loss: str) -> Any:
+    """What the generator minimises."""
+    from torch.nn.functional import softplus
+
+    return softplus(-logit).mean() if loss == "logistic" else -logit.mean()
+
+
+def _judged(discriminator: Any, real: Any, fake: Any, label: Any, loss: str) -> Any:
+    """What the discriminator minimises."""
+    import torch
+    from torch.nn.functional import softplus
+
+    said_real, said_fake = discriminator(real, label), discriminator(fake, label)
+    if loss == "logistic":
+        return softplus(-said_real).mean() + softplus(said_fake).mean()
+    part = torch.rand(len(real), *[1] * (real.dim() - 1))
+    between = (part * real + (1 - part) * fake).requires_grad_()
+    slope = torch.autograd.grad(discriminator(between, label).sum(), between, create_graph=True)[0].flatten(1).norm(dim=1)
+    return said_fake.mean() - said_real.mean() + PENALTY * ((slope - 1) ** 2).mean()
 
 
 def _descend(optimizer: Any, loss: Any) -> None:
@@ -90,6 +113,7 @@ def generate(
     import torch
     from torch.nn.functional import one_hot
 
+    was = generator.training
     generator.eval()
     parts = []
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -97,4 +121,5 @@ def generate(
         for start in range(0, len(labels), 1024):
             label = one_hot(torch.from_numpy(labels[start : start + 1024]), classes).float()
             parts.append(generator(torch.randn(len(label), noise_dim), label).numpy())
+    generator.train(was)
     return np.concatenate(parts)
