@@ -15,25 +15,28 @@ from mpc.paillier.keys import generate_keypair
 
 NAMES: Final = ("plain", "paillier", "shares")
 LOCAL_PARTIES: Final = 3  # of "shares", where nobody says otherwise
+BOUND: Final = 16.0  # of a value, where nobody says otherwise
 MIN_CLIENTS: Final = 2  # a sum over one client is that client's update
 
 
 class Choice:
     """An aggregator, or the name of one with what it takes. Raises ConfigError."""
 
-    def __init__(self, wanted: Aggregator | str, min_clients: int | None, max_norm: float | None, bound: float) -> None:
+    def __init__(self, wanted: Aggregator | str, min_clients: int | None, max_norm: float | None, bound: float | None) -> None:
         if not isinstance(wanted, Aggregator) and wanted not in NAMES:
             raise ConfigError(f"got aggregator={wanted!r}; want {', '.join(map(repr, NAMES))}, or an Aggregator")
         if isinstance(wanted, Aggregator) and min_clients is not None:
             raise ConfigError("got min_clients beside an Aggregator, which has its own; give it to one of them")
         if min_clients is not None and min_clients < 1:
             raise ConfigError(f"got min_clients={min_clients}; want at least 1")
-        if not 0 < bound < float("inf"):
+        if bound is not None and not 0 < bound < float("inf"):
             raise ConfigError(f"got bound={bound!r}; want a number above 0")
         self.made = wanted if isinstance(wanted, Aggregator) else None
         self.name = None if isinstance(wanted, Aggregator) else wanted
         self.min_clients = MIN_CLIENTS if min_clients is None else min_clients
-        self.max_norm, self.bound = max_norm, bound if max_norm is None else min(bound, max_norm)
+        most = float("inf") if max_norm is None else max_norm
+        self.max_norm, self.bound = max_norm, min(BOUND if bound is None else bound, most)
+        self.checked = None if bound is None or bound >= most else bound  # shares: a comparison for each value, if asked for
         self._room = (0, 0)  # contributors, weight
 
     def settle(self, clients: Sequence[Client], contributors: int, weights: str) -> Aggregator:
@@ -67,4 +70,4 @@ class Choice:
         """Aggregation on shares among `LOCAL_PARTIES` parties in this process, or those whose ``keys`` are given."""
         if self.max_norm is not None:
             keys["max_norm"] = self.max_norm
-        return SharesAggregator(LOCAL_PARTIES, max_weight=largest, min_clients=self.min_clients, **keys)
+        return SharesAggregator(LOCAL_PARTIES, bound=self.checked, max_weight=largest, min_clients=self.min_clients, **keys)
