@@ -23,6 +23,7 @@ from mpc.benchmarks import (
     paillier,
     privacy_adversarial,
     privacy_noise,
+    privacy_synthesis,
     protocols,
     soak,
     stored,
@@ -50,6 +51,8 @@ def main(argv: list[str] | None = None) -> int:
             return soak.main(arguments[1:])
         if arguments[:1] == ["privacy-adversarial"]:
             return privacy_adversarial.main(arguments[1:])
+        if arguments[:1] == ["privacy-synthesis"]:
+            return privacy_synthesis.main(arguments[1:])
         return _run(_parser().parse_args(arguments))
     except SystemExit as error:  # argparse: help or a wrong command line
         return error.code if isinstance(error.code, int) else 2
@@ -63,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="mpc bench",
         description="Measure kernels, protocols and training here. `mpc bench compare OLD NEW`: two results side by side. "
-        "`mpc bench soak`: memory over 10,000 training steps. `mpc bench privacy-adversarial`: what an encoder hides.",
+        "`mpc bench soak`: memory over 10,000 training steps. `mpc bench privacy-adversarial`: what an encoder hides. "
+        "`mpc bench privacy-synthesis`: what synthetic records are worth.",
         epilog=f"names:\n{names}\n\nexample: mpc bench protocols --only relu,product --json today.json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
