@@ -22,6 +22,7 @@ from mpc.benchmarks import (
     network,
     paillier,
     privacy_adversarial,
+    privacy_masking,
     privacy_noise,
     privacy_synthesis,
     protocols,
@@ -51,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
             return soak.main(arguments[1:])
         if arguments[:1] == ["privacy-adversarial"]:
             return privacy_adversarial.main(arguments[1:])
+        if arguments[:1] == ["privacy-masking"]:
+            return privacy_masking.main(arguments[1:])
         if arguments[:1] == ["privacy-synthesis"]:
             return privacy_synthesis.main(arguments[1:])
         return _run(_parser().parse_args(arguments))
@@ -67,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="mpc bench",
         description="Measure kernels, protocols and training here. `mpc bench compare OLD NEW`: two results side by side. "
         "`mpc bench soak`: memory over 10,000 training steps. `mpc bench privacy-adversarial`: what an encoder hides. "
-        "`mpc bench privacy-synthesis`: what synthetic records are worth.",
+        "`mpc bench privacy-synthesis`: what synthetic records are worth. `mpc bench privacy-masking`: what masks leave.",
         epilog=f"names:\n{names}\n\nexample: mpc bench protocols --only relu,product --json today.json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,5 +1,5 @@
 """What leaves the engine: noise, masks, anonymised representations and synthetic data, and an audit that measures the leak."""
-from mpc.privacy import audit
+from mpc.privacy import audit, masking
 from mpc.privacy.adversarial import AdversarialEncoder
 from mpc.privacy.dp import (
     Binomial,
@@ -30,5 +30,6 @@ __all__ = [
     "Mechanism",
     "MomentSynthesizer",
     "audit",
+    "masking",
     "sensitivity",
 ]

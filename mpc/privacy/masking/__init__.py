@@ -4,7 +4,9 @@
 
     out = masking.generalise(people, {"age": Intervals(5, 10, 20), "sex": Suppress()}, k)
     names = masking.Pseudonyms(key, "customer")              # keep a format, reversible with the key alone
+    said = masking.text.Redactor().redact(["call mom"])      # "call [RELATION_1]"
 """
+from mpc.privacy.masking import text
 from mpc.privacy.masking.checks import Requirement
 from mpc.privacy.masking.generalise import Generalised, generalise
 from mpc.privacy.masking.hierarchies import Intervals, Suppress, Tree
@@ -16,5 +18,5 @@ from mpc.privacy.masking.risk import Linkage, Risk, linkage, risk
 
 __all__ = [
     "Generalised", "Intervals", "Linkage", "MaskingKey", "MaskingReport", "NoisyColumn", "Pseudonyms", "Requirement", "Risk",
-    "SmallDomain", "Statement", "Suppress", "Tree", "add_noise", "generalise", "linkage", "report", "risk",
+    "SmallDomain", "Statement", "Suppress", "Tree", "add_noise", "generalise", "linkage", "report", "risk", "text",
 ]

@@ -7,13 +7,14 @@ from typing import Final
 
 from mpc.privacy.masking.text.spans import Span
 
+_TOP: Final = r"(?:com|net|org|edu|gov|info|io|[a-z]{2})"
 _DIGIT: Final = r"(?:zero|oh|one|two|three|four|five|six|seven|eight|nine|double|triple)"
 _PATTERNS: Final = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
         ("url", r"\b(?:https?://|www\.)[^\s<>\"']+[\w/]"),
         ("email_address", r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
-        ("email_address", r"\b\w+(?: (?:dot|underscore|dash) \w+)*(?:@| at )[\w-]+(?: dot | ?\. ?)(?:com|net|org|edu|gov|info|io|[a-z]{2})\b"),
+        ("email_address", rf"\b\w+(?: (?:dot|underscore|dash) \w+)*(?:@| at )[\w-]+(?: dot | ?\. ?){_TOP}\b"),
         ("iban", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b"),
         ("card_number", r"\b\d(?:[ -]?\d){12,18}\b"),
         ("social_security_number", r"\b\d{3}-\d{2}-\d{4}\b"),

@@ -22,29 +22,32 @@ TOKEN_LETTERS: Final = 8
 class Redactor:
     """Finds personal entities by patterns (always), a trained `Tagger`, or gazetteers where there is none, and replaces them.
 
-    ``pseudonyms``: None for placeholders, "[PERSON_1]", numbered within a text so that equal ones stay equal; with keyed
-    `Pseudonyms`, "[PERSON:k3xq7a2m]", equal across texts under one key: who said what can then be linked, which placeholders
-    prevent.
+    ``thorough``: gazetteers beside the tagger too: fewer are missed, more other words are lost. ``pseudonyms``: None for
+    placeholders, "[PERSON_1]", numbered within a text so that equal ones stay equal; with keyed `Pseudonyms`,
+    "[PERSON:k3xq7a2m]", equal across texts under one key: who said what can then be linked, which placeholders prevent.
 
     Protects against reading what was found. Not against what was missed (measure it: `score`), what the rest of the sentence
     tells (a rare event, an office held), or style; no differential privacy.
     """
 
     def __init__(
-        self, tagger: Tagger | None = None, pseudonyms: Pseudonyms | None = None, types: Sequence[str] = PERSONAL
-    ) -> None:
+        self, tagger: Tagger | None = None, pseudonyms: Pseudonyms | None = None, types: Sequence[str] = PERSONAL, *,
+        thorough: bool = False,
+    ) -> None:  # fmt: skip
         if tagger is not None and (missing := sorted(set(tagger.types) ^ set(types))):
-            raise ConfigError(f"the tagger knows {', '.join(tagger.types)}; differs from the types wanted in {', '.join(missing)}")
+            raise ConfigError(f"the tagger knows {', '.join(tagger.types)}; the types wanted differ in {', '.join(missing)}")
         self.tagger, self.pseudonyms, self.types = tagger, pseudonyms, tuple(types)
+        self.thorough = thorough or tagger is None
 
     def find(self, texts: Sequence[str]) -> list[list[Span]]:
         """The spans of each text that would be replaced: those of patterns first, which also cover types beyond ``types``."""
         texts = list(texts)
-        if self.tagger is not None:
-            more = self.tagger.find(texts)
-        else:
-            more = [[s for s in gazetteers.find(words(text), text) if s.type in self.types] for text in texts]
-        return [first_wins([*patterns.find(text), *spans]) for text, spans in zip(texts, more, strict=True)]
+        tagged = [[] for _ in texts] if self.tagger is None else self.tagger.find(texts)
+        pairs = zip(texts, tagged, strict=True)
+        return [first_wins([*patterns.find(text), *spans, *self._listed(text)]) for text, spans in pairs]
+
+    def _listed(self, text: str) -> list[Span]:
+        return [s for s in gazetteers.find(words(text), text) if s.type in self.types] if self.thorough else []
 
     def redact(self, texts: Sequence[str]) -> list[str]:
         """The texts with every entity that is found replaced."""

@@ -52,7 +52,7 @@ def score(
 ) -> Scores:
     """Compare spans of these types; `Scores.leaked` and `touched` count whatever was found. Raises ShapeError."""
     if not len(texts) == len(marked) == len(found) or not len(texts):
-        raise ShapeError(f"{len(texts)} texts, {len(marked)} marked, {len(found)} found; want as many of each, and at least one")
+        raise ShapeError(f"{len(texts)} texts, {len(marked)} marked, {len(found)} found; want as many of each, at least one")
     counts = np.zeros((len(types), len(texts), 3))  # right, found, marked
     covered = np.zeros((len(texts), 4))  # marked characters: readable, all; others: replaced, all
     for i, (text, truth, guess) in enumerate(zip(texts, marked, found, strict=True)):

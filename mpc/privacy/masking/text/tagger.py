@@ -1,7 +1,8 @@
 """A light tagger of entities: one logistic regression over hashed features of a word and its neighbours, decoded by Viterbi."""
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from mpc.privacy.masking.text import gazetteers, patterns
 from mpc.privacy.masking.text.spans import Span, words
 
 FEATURES: Final = 1 << 16
+COUNTERS: Final = 1 << 16
+COMMON: Final = (1, 3, 10, 50)  # how often a word was met
 OUTSIDE: Final = "O"
 AROUND: Final = 2  # words on either side
 
@@ -32,15 +35,21 @@ class Tagger:
         self.types, self.strength, self.bias = tuple(types), float(strength), float(bias)
         self.tags = [OUTSIDE, *(f"{part}-{name}" for name in self.types for part in "BI")]
         self.weights: npt.NDArray[np.float64] | None = None
+        self.counts = np.zeros(COUNTERS, np.int64)
 
-    def fit(self, texts: Sequence[str], marked: Sequence[Sequence[Span]]) -> Tagger:
-        """From texts and their entities; entities of other types count as outside. Deterministic."""
+    def fit(self, texts: Sequence[str], marked: Sequence[Sequence[Span]], background: Iterable[str] = ()) -> Tagger:
+        """From texts and their entities; entities of other types count as outside. ``background``: unmarked texts of the same
+        kind, to know which words are common (a word never met is often a name). Deterministic."""
         from sklearn.linear_model import LogisticRegression
 
+        self.counts = np.zeros(COUNTERS, np.int64)
+        for text in (*texts, *background):
+            np.add.at(self.counts, [_counter(text[a:b].lower()) for a, b in words(text)], 1)
         labels = [tag for text, spans in zip(texts, marked, strict=True) for tag in self._tags_of(text, spans)]
-        model = LogisticRegression(C=self.strength, max_iter=200, tol=1e-3).fit(self._features(texts), labels)
+        model = LogisticRegression(C=self.strength, max_iter=200, tol=1e-3).fit(self._features(texts, own=1), labels)
         if len(model.classes_) == 2:
-            model.coef_, model.intercept_ = np.vstack([-model.coef_, model.coef_]) / 2, np.r_[-model.intercept_, model.intercept_] / 2
+            model.coef_ = np.vstack([-model.coef_, model.coef_]) / 2
+            model.intercept_ = np.concatenate([-model.intercept_, model.intercept_]) / 2
         self.weights = np.zeros((FEATURES + 1, len(self.tags)))
         self.weights[FEATURES] = -50.0  # a tag that never occurred
         for tag, row, constant in zip(model.classes_, model.coef_, model.intercept_, strict=True):
@@ -70,7 +79,7 @@ class Tagger:
         if self.weights is None:
             raise ConfigError("the tagger is not trained; there is nothing to save")
         with open(path, "wb") as file:
-            np.savez_compressed(file, weights=self.weights.astype(np.float32), types=np.array(self.types),
+            np.savez_compressed(file, weights=self.weights.astype(np.float32), counts=self.counts, types=np.array(self.types),
                                 settings=np.array([self.strength, self.bias]))  # fmt: skip
 
     @classmethod
@@ -79,11 +88,12 @@ class Tagger:
         try:
             with np.load(path, allow_pickle=False) as file:
                 tagger = cls([str(t) for t in file["types"]], *map(float, file["settings"]))
-                tagger.weights = file["weights"].astype(np.float64)
+                tagger.weights, tagger.counts = file["weights"].astype(np.float64), file["counts"].astype(np.int64)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{path} is no file of Tagger.save: {error}") from None
-        if tagger.weights.shape != (FEATURES + 1, len(tagger.tags)) or not np.isfinite(tagger.weights).all():
-            raise ConfigError(f"{path}: weights of shape {tagger.weights.shape}; want {FEATURES + 1} x {len(tagger.tags)}, finite")
+        shapes = tagger.weights.shape, tagger.counts.shape
+        if shapes != ((FEATURES + 1, len(tagger.tags)), (COUNTERS,)) or not np.isfinite(tagger.weights).all():
+            raise ConfigError(f"{path}: shapes {shapes}; want {FEATURES + 1} x {len(tagger.tags)} weights, {COUNTERS} counts")
         return tagger
 
     def _tags_of(self, text: str, spans: Sequence[Span]) -> Iterator[str]:
@@ -94,10 +104,11 @@ class Tagger:
             yield OUTSIDE if inside is None else f"{'I' if inside is last else 'B'}-{inside.type}"
             last = inside
 
-    def _features(self, texts: Sequence[str]) -> Any:
+    def _features(self, texts: Sequence[str], own: int = 0) -> Any:
+        """A row per word. ``own``: how often each word of these texts is counted by being here itself."""
         from sklearn.feature_extraction import FeatureHasher
 
-        rows = (row for text in texts for row in _features(text))
+        rows = (row for text in texts for row in _features(text, self.counts - own))
         return FeatureHasher(FEATURES, input_type="string", alternate_sign=False).transform(rows)
 
     def _decode(self, scores: npt.NDArray[np.float64]) -> list[int]:
@@ -130,7 +141,11 @@ class Tagger:
         return out
 
 
-def _features(text: str) -> Iterator[list[str]]:
+def _counter(word: str) -> int:
+    return zlib.crc32(word.encode()) % COUNTERS
+
+
+def _features(text: str, counts: npt.NDArray[np.int64]) -> Iterator[list[str]]:
     """What is seen of each word."""
     places = words(text)
     surface = [text[a:b] for a, b in places]
@@ -139,6 +154,7 @@ def _features(text: str) -> Iterator[list[str]]:
     formed = [(span.start, span.end, span.type) for span in patterns.find(text)]
     padded = ["<<"] * AROUND + lower + [">>"] * AROUND
     verb = " ".join(lower[:2])
+    common = [sum(int(counts[_counter(word)]) >= least for least in COMMON) for word in lower]
     for i, word in enumerate(lower):
         near = padded[i : i + 2 * AROUND + 1]
         out = ["1", f"w={word}", f"p3={word[:3]}", f"s3={word[-3:]}", f"s2={word[-2:]}", f"start={verb}", f"at={min(i, 4)}",
@@ -146,9 +162,11 @@ def _features(text: str) -> Iterator[list[str]]:
         out += [f"{j}={w}" for j, w in enumerate(near) if j != AROUND]
         out += [f"l={near[1]} {word}", f"r={word} {near[3]}", f"ll={near[0]} {near[1]}", f"rr={near[3]} {near[4]}",
                 f"lr={near[1]} {near[3]}"]  # fmt: skip
-        for offset in (-2, -1, 0, 1):
+        for offset in (-2, -1, 0, 1, 2):
             if 0 <= i + offset < len(lower):
                 out += [f"list{offset}={name}" for name in sorted(listed[i + offset])]
+                out.append(f"common{offset}={common[i + offset]}")
+        out.append(f"common,l={common[i]} {near[1]}")
         out += [f"form={kind}" for a, b, kind in formed if a <= places[i][0] < b]
         yield out
 
