@@ -13,7 +13,9 @@ from mpc.privacy.adversarial import AdversarialEncoder
 from mpc.privacy.audit import attribute_inference
 
 # Smaller than in clear, for both: every step costs several hundred rounds.
-SETTINGS: Final = {"dim": 16, "noise": 0.6, "hidden": 32, "critics": 2, "inner_steps": 2, "batch_size": 128, "lr": 0.01}
+SETTINGS: Final[dict[str, Any]] = {
+    "dim": 16, "noise": 0.6, "hidden": 32, "critics": 2, "inner_steps": 2, "batch_size": 128, "lr": 0.01,
+}  # fmt: skip
 NOTE: Final = "digits, first fold; features and parity of party 0, the private attribute of party 1; 2 parties, dealer, here"
 
 
