@@ -1,6 +1,7 @@
 """GAN: synthetic tables and images from a generative adversarial network."""
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, Self
@@ -9,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import ConfigError, ShapeError
-from mpc.privacy.synthesis import networks, training
+from mpc.privacy.dp.accounting import Guarantee
+from mpc.privacy.dp.grid import positive
+from mpc.privacy.synthesis import networks, private, training
 from mpc.privacy.synthesis.columns import Encoder, columns_of
-from mpc.privacy.synthesis.moments import numbered
+from mpc.privacy.synthesis.moments import known, numbered
 from mpc.privacy.synthesis.training import Settings
 
 FEWEST: Final = 10  # records of a label: fewer are learned by heart
@@ -27,13 +30,16 @@ class GAN:
 
     A GAN is no encryption and, without ``epsilon``, no guarantee: it may repeat records it was trained on, rare ones above all,
     and its synthetic records are to be treated as personal data until an audit says more. With ``epsilon`` the discriminator -
-    the only part that sees records - is trained by DP-SGD; what the generator learns from it is post-processing.
+    the only part that sees records - is trained by DP-SGD (`mpc.privacy.DPSGD`; ``guarantee_`` and every open `Budget` know the
+    cost; neighbours: one record more or less), and the frequencies of labels are noisy; the rest is post-processing. With few
+    thousand records a private GAN is poor: see `MomentSynthesizer`.
     ``seed`` repeats initial weights, batches and samples, not the privacy noise.
     """
 
     def __init__(
         self, *, epochs: int = 50, batch_size: int = 128, noise_dim: int = 64, hidden: tuple[int, ...] = (256, 256), width: int = 20,
         lr: float = 5e-4, average: float = 0.999, loss: str | None = None, seed: int = 0,
+        epsilon: float | None = None, delta: float = 1e-5, max_grad_norm: float = 1.0,
     ) -> None:  # fmt: skip
         if epochs < 1 or batch_size < 2 or noise_dim < 1 or not hidden or min(*hidden, width) < 1:
             raise ConfigError(f"GAN: got epochs={epochs}, batch_size={batch_size}, noise_dim={noise_dim}, hidden={hidden}, "
@@ -43,16 +49,26 @@ class GAN:
         if loss not in (None, "logistic", "wasserstein"):
             raise ConfigError(f"GAN: got loss={loss!r}; want 'logistic', 'wasserstein', or None to choose by the data")
         self.settings = Settings(noise_dim, tuple(hidden), epochs, batch_size, lr, average, loss or "", seed)
+        self.epsilon = None if epsilon is None else positive("epsilon", epsilon)
+        self.delta, self.max_grad_norm = delta, positive("max_grad_norm", max_grad_norm)
+        if not 0 < delta < 1:
+            raise ValueError(f"delta {delta!r}; want more than 0 and less than 1")
+        if epsilon is not None and loss == "wasserstein":
+            raise ConfigError("GAN: got loss='wasserstein' with epsilon; want 'logistic': its penalty has no gradient per record")
+        self.guarantee_: Guarantee | None = None
         self.width = width
         self._generator: Any = None
 
     def fit(
-        self, X: Any, y: Any = None, *, label: str | None = None, columns: Mapping[str, Any] | None = None, log: Any = None
-    ) -> Self:
+        self, X: Any, y: Any = None, *, label: str | None = None, columns: Mapping[str, Any] | None = None, low: Any = None,
+        high: Any = None, classes: Any = None, log: Any = None,
+    ) -> Self:  # fmt: skip
         """Train on ``X``, with labels ``y`` (rows,) or, for a table, the column named ``label``; without either: unconditional.
 
-        ``columns``: what is public about a table's columns, (low, high) or a list of categories each; the rest is
-        learned from the data. ``log(epoch, generator)`` is called after every epoch. Raises ConfigError, ShapeError, ValueError.
+        ``columns``: what is public about a table's columns, (low, high) or a list of categories each; ``low``, ``high``: about an
+        array (bytes have 0 to 255); ``classes``: the labels there are. With epsilon all of that must be said, without it is learned
+        from the data. ``log(epoch, generator)`` is called after every epoch. Raises ConfigError, ShapeError, ValueError,
+        BudgetExceeded.
         """
         import torch
 
@@ -63,13 +79,14 @@ class GAN:
                 raise ConfigError(f"fit: got label={label!r}" + (" and y" if y is not None else f"; want one of {list(X)}, or y="))
             y, X = X[label], {name: X[name] for name in X if name != label}
         self._label, self._make = label, type(X) if not isinstance(X, Mapping) and table else dict
-        x = self._table(columns_of(X), columns) if table else self._array(np.asarray(X), columns)
+        x = self._table(columns_of(X), columns) if table else self._array(np.asarray(X), low, high)
         self._conditional = y is not None
-        numbers = self._labels(np.zeros(len(x), np.int64) if y is None else np.asarray(y), len(x))
-        settings = replace(self.settings, loss=self.settings.loss or ("wasserstein" if self._shape is None else "logistic"))
+        if y is None:
+            y, classes = np.zeros(len(x), np.int64), [0]
+        numbers, counts = self._labels(np.asarray(y), len(x), classes)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            self._generator = training.train(self._pair(), x, numbers, len(self.classes_), settings, log)
+            torch.manual_seed(self.settings.seed)
+            self._generator = self._trained(x, numbers, counts, log)
         return self
 
     def sample(self, n: int | None = None, labels: Any = None, *, seed: int | None = None, generator: Any = None) -> Any:
@@ -91,34 +108,61 @@ class GAN:
         out = training.generate(generator, numbers, len(self.classes_), self.settings.noise_dim, seed)
         return self._decoded(out, self.classes_[numbers])
 
+    def _trained(self, x: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64], counts: npt.NDArray[Any], log: Any) -> Any:
+        s, self.guarantee_ = self.settings, None
+        if self.epsilon is None:
+            self.frequencies_ = counts / counts.sum()
+            s = replace(s, loss=s.loss or ("wasserstein" if self._shape is None else "logistic"))
+            return training.train(self._pair(), x, numbers, len(counts), s, log)
+        part = private.FOR_COUNTS * self.epsilon if len(counts) > 1 else 0.0
+        self.frequencies_, spent = private.noisy_frequencies(counts, part) if part else (np.ones(1), Guarantee())
+        size = min(s.batch_size, len(x))
+        steps = math.ceil(s.epochs * len(x) / size)
+        multiplier = private.noise_multiplier(self.epsilon, self.delta, size / len(x), steps, spent)
+        generator, own = private.train_private(self._pair(), x, numbers, self.frequencies_, s, self.max_grad_norm, multiplier, log)
+        self.guarantee_ = own + spent
+        return generator
+
     # --- what the networks see
     def _table(self, table: dict[str, npt.NDArray[Any]], columns: Mapping[str, Any] | None) -> npt.NDArray[np.float32]:
-        self._encoder, self._shape = Encoder(table, columns, False), None
+        self._encoder, self._shape = Encoder(table, columns, self.epsilon is not None), None
         return self._encoder.encode(table)
 
-    def _array(self, x: npt.NDArray[Any], columns: Mapping[str, Any] | None) -> npt.NDArray[np.float32]:
+    def _array(self, x: npt.NDArray[Any], low: Any, high: Any) -> npt.NDArray[np.float32]:
+        if (low is None) != (high is None):
+            raise ConfigError(f"fit: got low={low!r}, high={high!r}; want both or neither")
+        if low is None and self.epsilon is not None and x.dtype != np.uint8:
+            raise ConfigError("fit with epsilon needs low= and high=, the range that the data are known to have")
         if x.ndim == 2:
             self._make = None
-            return self._table({str(i): column for i, column in enumerate(x.T)}, columns)
+            table = {str(i): column for i, column in enumerate(x.T)}
+            ranges = zip(*(np.broadcast_to(v, x.shape[1:]).tolist() for v in (low, high)), strict=True) if low is not None else ()
+            return self._table(table, dict(zip(table, ranges, strict=False)))
         if x.ndim not in (3, 4) or min(x.shape[-2:]) < networks.SMALLEST_IMAGE or any(s % 4 for s in x.shape[-2:]):
             raise ShapeError(f"fit: got shape {x.shape}; want rows x columns, or images whose height and width are multiples of 4, at "
                              f"least {networks.SMALLEST_IMAGE}")
         if not np.isfinite(x).all():
             raise ValueError("fit: got pixels that are not finite (NaN or infinite)")
-        self._low, self._high = (0.0, 255.0) if x.dtype == np.uint8 else (float(x.min()), float(x.max()))
+        found = (0, 255) if x.dtype == np.uint8 else (x.min(), x.max())
+        self._low, self._high = (float(v) for v in (found if low is None else (low, high)))
+        if not self._low < self._high:
+            raise ConfigError(f"fit: got low={self._low}, high={self._high}; want low < high")
         self._shape, self._dtype = x.shape[1:], x.dtype
-        pixels = x.reshape(len(x), -1, *x.shape[-2:])
-        return np.asarray((pixels - self._low) * (2 / max(self._high - self._low, 1e-12)) - 1, np.float32)
+        pixels = np.clip(x.reshape(len(x), -1, *x.shape[-2:]), self._low, self._high)
+        return np.asarray((pixels - self._low) * (2 / (self._high - self._low)) - 1, np.float32)
 
-    def _labels(self, y: npt.NDArray[Any], rows: int) -> npt.NDArray[np.int64]:
+    def _labels(self, y: npt.NDArray[Any], rows: int, classes: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         if y.shape != (rows,):
             raise ShapeError(f"fit: got labels of shape {y.shape} for {rows} records; want ({rows},)")
-        self.classes_, counts = np.unique(y.astype(str) if y.dtype.kind == "O" else y, return_counts=True)
-        if counts.min() < FEWEST:
-            few = self.classes_[counts.argmin()]
-            raise ValueError(f"fit: got {counts.min()} records of label {few!r}; want at least {FEWEST} of each")
-        self.frequencies_ = counts / counts.sum()
-        return numbered(y.astype(str) if y.dtype.kind == "O" else y, self.classes_)
+        if classes is None and self.epsilon is not None:
+            raise ConfigError("fit with epsilon needs classes=, the labels there are (or their number): it must not come from the data")
+        y = y.astype(str) if y.dtype.kind == "O" else y
+        self.classes_ = np.unique(y) if classes is None else known(classes)
+        numbers = numbered(y, self.classes_)
+        counts = np.bincount(numbers, minlength=len(self.classes_))
+        if rows < FEWEST or (self.epsilon is None and counts.min() < FEWEST):  # with epsilon, a count in a message would be a release
+            raise ValueError(f"fit: got {rows} records, some label with fewer than {FEWEST}; want at least {FEWEST} of each")
+        return numbers, counts
 
     def _pair(self) -> tuple[Any, Any]:
         s, classes = self.settings, len(self.classes_)

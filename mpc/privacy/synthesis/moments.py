@@ -130,7 +130,7 @@ class MomentSynthesizer:
     def _clear(self, X: Floats, y: npt.NDArray[Any], classes: Any) -> Records:
         if not np.isfinite(X).all():
             raise ValueError("fit: got features that are not finite (NaN or infinite); fill or drop them before")
-        self.classes_ = np.unique(y) if classes is None else _known(classes)
+        self.classes_ = np.unique(y) if classes is None else known(classes)
         numbers = numbered(y, self.classes_)
         fewest = np.bincount(numbers, minlength=len(self.classes_)).min()
         if self.epsilon is None and fewest < FEWEST:
@@ -138,7 +138,7 @@ class MomentSynthesizer:
         return ClearRecords((X - self._centre) / self._unit, numbers, len(self.classes_), self.max_norm)
 
     def _secret(self, X: SecretTensor, y: SecretTensor, classes: Any) -> Records:
-        self.classes_ = _known(classes)
+        self.classes_ = known(classes)
         if not np.array_equal(self.classes_, np.arange(len(self.classes_))):
             raise ConfigError(f"fit: got classes={classes!r} for secret labels; want a number K, and labels 0 .. K - 1")
         bounded = self._low is not None
@@ -209,11 +209,12 @@ class MomentSynthesizer:
         return list(noises(high))
 
 
-def _known(classes: Any) -> npt.NDArray[Any]:
-    known = np.arange(classes) if isinstance(classes, (int, np.integer)) else np.asarray(classes)
-    if known.ndim != 1 or not len(known) or len(np.unique(known)) != len(known):
+def known(classes: Any) -> npt.NDArray[Any]:
+    """The labels 0 .. K - 1, or those listed. Raises ConfigError."""
+    found = np.arange(classes) if isinstance(classes, (int, np.integer)) else np.asarray(classes)
+    if found.ndim != 1 or not len(found) or len(np.unique(found)) != len(found):
         raise ConfigError(f"classes={classes!r}; want a number of at least 1, or the distinct labels")
-    return known
+    return found
 
 
 def numbered(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

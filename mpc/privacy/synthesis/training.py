@@ -55,10 +55,10 @@ def train(
                 continue  # the last batch of an odd size
             label = one_hot(kinds[chosen], classes).float()
             fake = generator(torch.randn(size, s.noise_dim), label)
-            _descend(adam[1], _judged(discriminator, real[chosen], fake.detach(), label, s.loss))
+            descend(adam[1], _judged(discriminator, real[chosen], fake.detach(), label, s.loss))
             for p in discriminator.parameters():
                 p.requires_grad_(False)
-            _descend(adam[0], _passed(discriminator(fake, label), s.loss))
+            descend(adam[0], _passed(discriminator(fake, label), s.loss))
             for p in discriminator.parameters():
                 p.requires_grad_(True)
             steps += 1
@@ -89,7 +89,8 @@ def _judged(discriminator: Any, real: Any, fake: Any, label: Any, loss: str) -> 
     return said_fake.mean() - said_real.mean() + PENALTY * ((slope - 1) ** 2).mean()
 
 
-def _descend(optimizer: Any, loss: Any) -> None:
+def descend(optimizer: Any, loss: Any) -> None:
+    """One step of an optimiser."""
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
