@@ -59,6 +59,7 @@ def correlations() -> list[base.AnyCorrelation]:
         base.BitProduct(28, 27, x, 24),
         base.Harmonics(29, x, 24, 21, 12, 30),
         base.Powers(30, x, 24, 20, 16, 20),
+        base.Conjunctions(31, 3, 2, (0, 0, 1), (1, 2, 2)),
     ]
 
 

@@ -1,18 +1,23 @@
 """Noise on shares: one honest party is enough, N - 1 parties' views tell nothing, and it costs what it declares."""
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import mpc
 from mpc import prg
+from mpc.errors import CorruptFrame
 from mpc.party import Party
+from mpc.preprocessing.base import Conjunctions
 from mpc.privacy import Binomial, DiscreteGaussian, DiscreteLaplace
 from mpc.privacy.dp import coins as dp_coins
-from mpc.privacy.dp.coins import CountedCoins
+from mpc.privacy.dp.coins import CountedCoins, SharedCoins
 from mpc.privacy.dp.exponential import Geometric
 from mpc.privacy.dp.mechanisms import Mechanism
 from mpc.transport import frames
+from tests.preprocessing.stores import run, stored
 from tests.privacy.noise import SIGNIFICANCE, chi_square, on_shares
 
 N = 20_000
@@ -154,3 +159,47 @@ def test_protocol_clear_draws_one_noise_for_all() -> None:
     first, second = mpc.local(program, parties=2, threads=True, protocol="clear")
     assert first.tolist() == second.tolist()
     assert chi_square(first.astype(int), *Binomial(64).pmf()) > SIGNIFICANCE
+
+
+@pytest.mark.parametrize("parties", [2, 3, 5])
+def test_ands_of_shared_bits_are_exact(parties: int) -> None:
+    """All four combinations, many times, with planes used more than once; lists and runs of places alike."""
+
+    def program() -> tuple[np.ndarray, ...]:
+        with mpc.session() as s:
+            coins = SharedCoins(s, 1000)
+            planes = coins.fair(6)
+            by_list = coins.both(planes, [0, 0, 5, 3], [1, 2, 4, 3])
+            by_run = coins.both(planes, range(3), range(3, 6))
+            return planes, by_list, by_run, coins.flip(planes)
+
+    results = mpc.local(program, parties=parties, threads=True)
+    planes, by_list, by_run, flipped = (np.bitwise_xor.reduce(np.stack(part)) for part in zip(*results, strict=True))
+    assert (by_list == planes[[0, 0, 5, 3]] & planes[[1, 2, 4, 3]]).all()
+    assert (by_run == planes[:3] & planes[3:]).all()
+    assert (flipped == ~planes).all()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Conjunctions(1, 0, 2, (), ()), Conjunctions(1, 3, 2, (0,), (1,)), Conjunctions(1, 2, 2, (0,), (2,)),
+        Conjunctions(1, 2, 2, (0, 1), (1,)), Conjunctions(1, 2, -1, (0,), (1,)), Conjunctions(1, 2, 2, (-1,), (1,)),
+    ],
+)  # fmt: skip
+def test_the_dealer_refuses_ands_that_make_no_sense(wrong: Conjunctions) -> None:
+    with pytest.raises(CorruptFrame):
+        wrong.parts()
+
+
+def test_noise_from_a_store(tmp_path: Path) -> None:
+    """Preprocessing that was dealt before, by somebody who is gone: the coins are drawn when it is used, so two runs differ."""
+
+    def noise(s: Party) -> np.ndarray:
+        return s.reveal(DiscreteLaplace(0.3).sample_shares(s, 5000), reason="noise", check_range=False)
+
+    folder = stored(noise, tmp_path, 2, runs=2)
+    first, second = (run(noise, 2, store=folder)[0] for _ in range(2))
+    assert (first != second).any()
+    for got in (first, second):
+        assert chi_square(got, *DiscreteLaplace(0.3).pmf()) > SIGNIFICANCE
