@@ -14,9 +14,11 @@ from mpc.privacy.dp import (
     Mechanism,
     sensitivity,
 )
+from mpc.privacy.dp.sgd import DPSGD
 from mpc.privacy.synthesis import MomentSynthesizer
 
 __all__ = [
+    "DPSGD",
     "AdversarialEncoder",
     "Binomial",
     "Budget",

@@ -1,0 +1,186 @@
+"""DP-SGD on secret-shared data: clipping, sum and noise happen on shares, so nobody sees a gradient, nor the noise.
+
+What is protected is the model that is revealed in the end (and whatever is computed from it): the parties' shares tell nothing
+anyway. Parties see which rows make up a batch, and subsampling amplifies only against those who do not, so none is accounted
+for; batches that partition the rows may share one price (``disjoint_batches``).
+"""
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import Any, NamedTuple
+
+
+from mpc import nn
+from mpc.autograd import Op
+from mpc.errors import ConfigError, NotSupported
+from mpc.ops.linalg import product
+from mpc.ops.value import Operand, Value, add, from_public
+from mpc.optim import SGD
+from mpc.privacy.dp.accounting import Guarantee
+from mpc.privacy.dp.clipping import Factors, clipped
+from mpc.privacy.dp.gaussian import COINS, Gaussian
+from mpc.privacy.dp.sgd import DPSGD, all_or_none
+from mpc.sharing import Share, concatenate
+from mpc.sharing import add as add_shares
+from mpc.tensor import SecretTensor
+
+
+class Record(NamedTuple):
+    """What a backward pass left of one dense layer: its input, and the loss's gradient of its output."""
+
+    layer: nn.Linear
+    inputs: Value
+    gradient: Operand
+
+
+class SecretDPSGD(DPSGD):
+    """See `DPSGD`. For models whose parameters are those of `mpc.nn.Linear`, on inputs of one row per example; what lies between
+    must not mix rows (activations, flattening, dropout do not).
+
+    Noise: `Gaussian` with ``coins`` coins on the grid 2^-2f of the gradients' exact sum, drawn on shares; `mpc.privacy.dp.clipping`
+    says what makes the norm hold exactly. Reveals nothing. Fewer coins cost less and a little more epsilon. One truncation
+    per parameter follows the noise, as in SGD.
+    """
+
+    def __init__(self, params: Any, *args: Any, coins: int = COINS, **options: Any) -> None:
+        self.coins = coins
+        super().__init__(params, *args, **options)
+
+    def _inner(self, lr: float, options: dict[str, Any]) -> Any:
+        self._records: list[Record] = []
+        self._layers: list[nn.Linear] = []
+        known: set[int] = set()
+        for name, module in self.model.named_modules():
+            if module._buffers:
+                raise NotSupported(f"DPSGD: {name or type(module).__name__} keeps statistics of batches, which mix examples")
+            if type(module) is not nn.Linear:
+                continue
+            mine = [p for p in (module.weight, module.bias) if p is not None]
+            known.update(map(id, mine))
+            if all_or_none(name or "the layer", [p.requires_grad for p in mine]):
+                self._layers.append(module)
+        wanted = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+        others = [name for name, p in wanted if id(p) not in known]
+        if others:
+            raise NotSupported(f"DPSGD: parameters {others} belong to no Linear; want dense layers, freeze the others")
+        for layer in self._layers:
+            object.__setattr__(layer, "forward", partial(_forward, layer, self._records))
+        return SGD((p for _, p in wanted), lr=lr, **options)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients, and what backward passes left."""
+        self._records.clear()
+        self.optimizer.zero_grad()
+
+    def mechanism(self) -> Gaussian:
+        """The noise of a step in real units; the sum's last operation before it is exact."""
+        return Gaussian(
+            noise_multiplier=self.noise_multiplier, sensitivity=self.max_grad_norm, coins=self.coins, truncations=0
+        )
+
+    def released(self, key: tuple[Any, ...]) -> Guarantee:
+        multiplier, sensitivity, coins, size, scale = key
+        mechanism = Gaussian(noise_multiplier=multiplier, sensitivity=sensitivity, coins=coins, truncations=0)
+        return mechanism.on_grid(2.0**-scale, size)[1]
+
+    def step(self) -> None:
+        """Clip every example's gradient to max_grad_norm, add up, add noise, divide by the batch size, update.
+
+        Raises BudgetExceeded, with nothing changed; ConfigError, NotSupported where gradients are not those of one batch."""
+        records, rows = self._taken()
+        party = records[0].inputs.party
+        size = sum(p.numel() for layer in self._layers for p in (layer.weight, layer.bias) if p is not None)
+        scale = 2 * party.frac_bits
+        party.note("dpsgd", self.max_grad_norm, self.noise_multiplier, self.coins, rows, size, self.steps)
+        self._charge(party, (self.noise_multiplier, self.max_grad_norm, self.coins, size, scale))
+        with party.scope(type(self).__name__):
+            total = summed(records, self.max_grad_norm, self.loss_reduction)
+            noise, _ = self.mechanism().on_grid(2.0**-scale, size)
+            noisy = add_shares(total, noise.sample_shares(party, (size,)).rescaled(scale))
+            at = 0
+            for layer in (r.layer for r in records):
+                for p in (layer.weight, layer.bias):
+                    if p is not None:
+                        part = noisy[at : at + p.numel()].reshape(tuple(p.shape))
+                        at += p.numel()
+                        p.grad = SecretTensor(Value(party, part, 1.0 / rows))
+        self._records.clear()
+        self.optimizer.step()
+
+    def _taken(self) -> tuple[list[Record], int]:
+        """The records of one backward pass in the order of the layers, and how many examples they are of."""
+        by_layer: dict[int, Record] = {}
+        for record in self._records:
+            if id(record.layer) in by_layer:
+                raise NotSupported("DPSGD: a layer was used twice, or backward() called twice, in one step; want it once, and "
+                                   "zero_grad() before")
+            by_layer[id(record.layer)] = record
+        missing = sum(id(layer) not in by_layer for layer in self._layers)
+        if missing or not by_layer:
+            raise ConfigError(f"DPSGD: {missing or 'all'} of {len(self._layers)} layers got no gradient; want loss.backward() first")
+        if any(p.grad is not None for group in self.param_groups for p in group["params"]):
+            raise NotSupported("DPSGD: a parameter has a gradient that came from outside its layer's forward(), which cannot be "
+                               "clipped per example; want losses of the outputs alone (weight_decay is an option), or zero_grad()")
+        rows = {r.inputs.shape[0] for r in by_layer.values()}
+        if len(rows) != 1:
+            raise NotSupported(f"DPSGD: layers saw {sorted(rows)} rows; want one row per example in each of them")
+        return [by_layer[id(layer)] for layer in self._layers], rows.pop()
+
+
+def _forward(layer: nn.Linear, records: list[Record], x: SecretTensor) -> SecretTensor:
+    if x.ndim != 2:
+        raise NotSupported(f"DPSGD: a dense layer on shape {tuple(x.shape)}; want (examples, features)")
+    op = _Dense(layer, records)
+    return op(x, layer.weight, layer.bias) if layer.bias is not None else op(x, layer.weight)
+
+
+class _Dense(Op):
+    """x @ weight.T + bias, whose parameters' gradients are not computed: their factors are recorded."""
+
+    __slots__ = ("layer", "records")
+
+    def __init__(self, layer: nn.Linear, records: list[Record]) -> None:
+        super().__init__("linear", _dense, ())
+        self.layer, self.records = layer, records
+
+    def gradient(self, i: int, g: Operand, saved: Any, values: Any) -> Operand | None:
+        x, weight = values[0], values[1]
+        if i == 0:
+            return product(g, weight, False)
+        if i == 1:
+            self.records.append(Record(self.layer, x, g))
+        return None
+
+
+def _dense(x: Value, weight: Value, bias: Value | None = None) -> Operand:
+    out = product(x, weight.transpose((1, 0)))
+    return out if bias is None else add(out, bias)
+
+
+def summed(records: list[Record], bound: float, reduction: str = "mean") -> Share:
+    """The sum over examples of their clipped gradients, exact, at twice frac_bits: flat, layer by layer, weight then bias."""
+    party = records[0].inputs.party
+    layers = [_factors(r, reduction) for r in records]
+    parts = []
+    for record, layer, kept in zip(records, layers, clipped(party, layers, bound), strict=True):
+        weights = party.protocol.matmul(kept.transpose((1, 0)), layer.inputs)
+        parts.append(weights.reshape((-1,)))
+        if record.layer.bias is not None:
+            parts.append(party.protocol.total(kept, (0,), False).lifted(weights.scale))
+    return concatenate(parts, 0)
+
+
+def _factors(record: Record, reduction: str) -> Factors:
+    """Input and the examples' own gradients at frac_bits."""
+    party, f = record.inputs.party, record.inputs.party.frac_bits
+    g = record.gradient if isinstance(record.gradient, Value) else from_public(party, record.gradient)
+    share = g.factor(False)  # rounded where the pass below rounds it
+    gain = g.gain * (g.shape[0] if reduction == "mean" else 1)
+    if not math.isclose(gain, 1.0, rel_tol=1e-12):
+        share = Value(party, share, gain).settled()
+    return Factors(_lifted(record.inputs.settled(), f), _lifted(share, f))
+
+
+def _lifted(x: Share, scale: int) -> Share:
+    return x.lifted(scale) if x.scale < scale else x
