@@ -152,7 +152,7 @@ def ledger_lines(ledger: Sequence[LedgerLine], world_size: int) -> list[tuple[st
         shape = "x".join(str(n) for n in line.shape) or "one number"
         reason = line.reason or "(no reason given)"
         noise = f" [{line.privacy}]" if line.privacy else ""
-        reasons.setdefault((line.site, shape, who, without_numbers(reason) + noise), []).append(reason + noise)
+        reasons.setdefault((line.site, shape, who, without_numbers(reason + noise)), []).append(reason + noise)
     return [
         (*key[:3], all_[0] if all_[0] == all_[-1] else f"{all_[0]} ... {all_[-1]}", len(all_))
         for key, all_ in reasons.items()

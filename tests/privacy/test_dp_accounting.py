@@ -149,8 +149,10 @@ def test_laplace_keeps_its_promise_from_tiny_to_huge_epsilon(epsilon: float) -> 
         assert noise.std == pytest.approx(math.sqrt(2) / epsilon / step, rel=0.05) or (step == 1.0 and epsilon > 0.5)
 
 
-@pytest.mark.parametrize(("epsilon", "delta"), [(0.05, 1e-6), (1.0, 1e-6), (1.0, 1e-10), (6.0, 1e-5)])
-@pytest.mark.parametrize("size", [1, 500])
+@pytest.mark.parametrize(
+    ("epsilon", "delta", "size"),
+    [(0.05, 1e-6, 1), (1.0, 1e-6, 1), (1.0, 1e-10, 1), (6.0, 1e-5, 1), (0.3, 1e-6, 10), (1.0, 1e-6, 500), (6.0, 1e-5, 500)],
+)
 def test_gaussian_is_calibrated(epsilon: float, delta: float, size: int) -> None:
     noise, guarantee = Gaussian(epsilon, delta, 1.0).on_grid(2.0**-16, size)
     assert guarantee.delta(epsilon) <= delta

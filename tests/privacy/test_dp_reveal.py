@@ -128,6 +128,8 @@ def test_a_budget_refuses_before_anything_opens() -> None:
             after = counted(s)
             assert budget.used == used and len(budget.spent) == 2
             x.reveal(dp=Laplace(0.1, 1.0), reason="what still fits")
+        assert "budget 0.4 of 1 at delta 1e-06" in s.ledger[0].privacy
+        assert "budget " in str(s.report()) and "first [epsilon=0.4, delta=1e-09, budget" in str(s.report())
         return before, after, budget.used, [line.reason for line in s.ledger], repr(budget)
 
     for before, after, used, reasons, text in run(program, 3):

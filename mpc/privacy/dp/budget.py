@@ -89,8 +89,8 @@ class Budget:
         return f"Budget(epsilon={self.epsilon:g}, delta={self.delta:g}, used={self.used:.4g}, releases={len(self.spent)})"
 
 
-def charge(party: Party | None, release: Guarantee, what: str) -> None:
-    """Charge every open budget, or none. Raises BudgetExceeded."""
+def charge(party: Party | None, release: Guarantee, what: str) -> str:
+    """Charge every open budget, or none; what the ledger says of them. Raises BudgetExceeded."""
     budgets = list(dict.fromkeys(reversed(_OPEN.get())))
     if party is not None:
         party.note("budgets", [(b.epsilon, b.delta, len(b.spent)) for b in budgets])
@@ -98,6 +98,7 @@ def charge(party: Party | None, release: Guarantee, what: str) -> None:
         budget.after(release)
     for budget in budgets:
         budget.charge(release, what)
+    return "".join(f", budget {b.used:.3g} of {b.epsilon:g} at delta {b.delta:g}" for b in budgets)
 
 
 def is_open() -> bool:

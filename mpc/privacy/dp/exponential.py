@@ -105,9 +105,9 @@ class Exponential:
         noise = Geometric(self.epsilon / (2 * steps), bits)
         guarantee = noise.privacy(linf=steps, size=count)
         party.note("dp", self.key, noise.key, value.number, truncations)
-        budget.charge(party, guarantee, str(self))
+        budgets = budget.charge(party, guarantee, str(self))
         noisy = sharing.add(share.rescaled(0), noise.sample_shares(party, (count,)))  # integers: compared without truncation
         place = SecretTensor(Value(party, noisy)).argmax()
-        remark = f"epsilon={guarantee.epsilon(REPORTED_DELTA):.4g}, delta={REPORTED_DELTA:g}"
+        remark = f"epsilon={guarantee.epsilon(REPORTED_DELTA):.4g}, delta={REPORTED_DELTA:g}{budgets}"
         got = party.reveal(place._value.settled(exact=True), to, reason, depth=3, remark=remark)
         return None if got is None else round(float(got))

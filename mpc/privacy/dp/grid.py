@@ -122,10 +122,10 @@ class Grid(Mechanism):
         truncations = (0 if exact else 1) if self.truncations is None else self.truncations
         noise, guarantee = self.on_grid(step, size, truncations)
         party.note("dp", self.key, noise.key, truncations)
-        budget.charge(party, guarantee, str(self))
+        budgets = budget.charge(party, guarantee, str(self))
         noisy = sharing.add(share, noise.sample_shares(party, value.shape).rescaled(share.scale))
         epsilon, delta = self.claim(guarantee)
-        return Released(Value(party, noisy, value.gain), f"epsilon={epsilon:.4g}, delta={delta:.3g}")
+        return Released(Value(party, noisy, value.gain), f"epsilon={epsilon:.4g}, delta={delta:.3g}{budgets}")
 
     def claim(self, guarantee: Guarantee) -> tuple[float, float]:
         """(epsilon, delta) for the ledger: epsilon at this mechanism's delta."""
