@@ -10,7 +10,6 @@ import math
 from functools import partial
 from typing import Any, NamedTuple
 
-
 from mpc import nn
 from mpc.autograd import Op
 from mpc.errors import ConfigError, NotSupported
@@ -20,7 +19,7 @@ from mpc.optim import SGD
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.clipping import Factors, clipped
 from mpc.privacy.dp.gaussian import COINS, Gaussian
-from mpc.privacy.dp.sgd import DPSGD, all_or_none
+from mpc.privacy.dp.private_sgd import PrivateSGD, all_or_none
 from mpc.sharing import Share, concatenate
 from mpc.sharing import add as add_shares
 from mpc.tensor import SecretTensor
@@ -34,18 +33,18 @@ class Record(NamedTuple):
     gradient: Operand
 
 
-class SecretDPSGD(DPSGD):
-    """See `DPSGD`. For models whose parameters are those of `mpc.nn.Linear`, on inputs of one row per example; what lies between
-    must not mix rows (activations, flattening, dropout do not).
+class SecretDPSGD(PrivateSGD):
+    """See `PrivateSGD`. For models whose parameters are those of `mpc.nn.Linear`, on inputs of one row per example; what lies
+    between must not mix rows (activations, flattening, dropout do not).
 
-    Noise: `Gaussian` with ``coins`` coins on the grid 2^-2f of the gradients' exact sum, drawn on shares; `mpc.privacy.dp.clipping`
-    says what makes the norm hold exactly. Reveals nothing. Fewer coins cost less and a little more epsilon. One truncation
-    per parameter follows the noise, as in SGD.
+    Noise: `Gaussian` with ``coins`` coins on the grid 2^-2f of the gradients' exact sum, drawn on shares;
+    `mpc.privacy.dp.clipping` says what makes the norm hold exactly. Reveals nothing. Fewer coins cost less and a little more
+    epsilon. One truncation per parameter follows the noise, as in SGD.
     """
 
-    def __init__(self, params: Any, *args: Any, coins: int = COINS, **options: Any) -> None:
+    def __init__(self, model: nn.Module, *args: Any, coins: int = COINS, **options: Any) -> None:
         self.coins = coins
-        super().__init__(params, *args, **options)
+        super().__init__(model, *args, **options)
 
     def _inner(self, lr: float, options: dict[str, Any]) -> Any:
         self._records: list[Record] = []
@@ -118,10 +117,10 @@ class SecretDPSGD(DPSGD):
             by_layer[id(record.layer)] = record
         missing = sum(id(layer) not in by_layer for layer in self._layers)
         if missing or not by_layer:
-            raise ConfigError(f"DPSGD: {missing or 'all'} of {len(self._layers)} layers got no gradient; want loss.backward() first")
+            raise ConfigError(f"DPSGD: {missing or 'all'} of {len(self._layers)} layers got no gradient; want loss.backward()")
         if any(p.grad is not None for group in self.param_groups for p in group["params"]):
-            raise NotSupported("DPSGD: a parameter has a gradient that came from outside its layer's forward(), which cannot be "
-                               "clipped per example; want losses of the outputs alone (weight_decay is an option), or zero_grad()")
+            raise NotSupported("DPSGD: a parameter has a gradient from outside its layer's forward(), which cannot be clipped "
+                               "per example; want losses of the outputs alone (weight_decay is an option), or zero_grad()")
         rows = {r.inputs.shape[0] for r in by_layer.values()}
         if len(rows) != 1:
             raise NotSupported(f"DPSGD: layers saw {sorted(rows)} rows; want one row per example in each of them")

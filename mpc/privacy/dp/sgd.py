@@ -1,4 +1,4 @@
-"""DP-SGD (Abadi et al. 2016): every example's gradient is clipped, noise is added to their sum, the optimiser sees nothing else.
+"""DP-SGD (Abadi et al. 2016): every example's gradient is clipped and noise is added to their sum before anybody sees it.
 
 ::
 
@@ -7,128 +7,29 @@
         for xb, yb in optimizer.batches(x, y, size=64, epochs=20):      # torch; mpc.data.batches for shares
             optimizer.zero_grad(); loss(model(xb), yb).backward(); optimizer.step()
     print(optimizer.epsilon(1e-6))
-
-For a torch model `mpc.privacy.dp.torch_sgd`, for a model of `mpc.nn` in a session `mpc.privacy.dp.secret_sgd`.
 """
 from __future__ import annotations
 
 import inspect
 import sys
-from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpc import nn
-from mpc.errors import ConfigError, NotSupported
-from mpc.privacy.dp import budget
-from mpc.privacy.dp.accounting import Guarantee
-from mpc.privacy.dp.grid import positive
-
-if TYPE_CHECKING:
-    from mpc.party import Party
+from mpc.errors import ConfigError
+from mpc.privacy.dp.private_sgd import PrivateSGD
+from mpc.privacy.dp.secret_sgd import SecretDPSGD
+from mpc.privacy.dp.torch_sgd import TorchDPSGD
 
 
-class DPSGD(ABC):
-    """p -= lr * (sum of clipped per-example gradients + noise) / batch size; the noise has standard deviation noise_multiplier *
-    max_grad_norm. ``params``: the model, or its ``parameters()``. ``options``: of the inner SGD (momentum, weight_decay, ...).
-
-    *Neighbours* are data sets of which one has one record more, whose clipped gradient counts or does not (the number of
-    records is public); for a record that is replaced the sensitivity is twice as large. Composition over steps is exact. Every
-    step is charged to the open budgets before anything is computed: `BudgetExceeded` leaves the model as it was.
-
-    ``disjoint_batches``: every record is in at most one of so many consecutive steps, counted from the first, in batches
-    chosen without looking at the data, as those of one epoch are (`mpc.data.batches(...).per_epoch`): together they cost what
-    one step costs. It is a promise of the caller. ``loss_reduction``: of the loss over the batch, "mean" or "sum".
-
-    `optimizer` is the inner SGD: give it to learning-rate schedules. Runs for choosing hyper-parameters are releases too:
-    put them into the same `Budget`.
-    """
-
-    optimizer: Any
-
-    def __new__(cls, params: Any, *args: Any, **options: Any) -> DPSGD:
-        if cls is not DPSGD:
-            return super().__new__(cls)
-        model = model_of(params)
-        if isinstance(model, nn.Module):
-            from mpc.privacy.dp.secret_sgd import SecretDPSGD as Kind
-        else:
-            from mpc.privacy.dp.torch_sgd import TorchDPSGD as Kind  # type: ignore[assignment]
-        return super().__new__(Kind)
-
-    def __init__(
-        self, params: Any, lr: float = 0.1, max_grad_norm: float = 1.0, noise_multiplier: float = 1.1, *,
-        disjoint_batches: int = 1, loss_reduction: str = "mean", **options: Any,
-    ) -> None:  # fmt: skip
-        self.model = model_of(params)
-        self.max_grad_norm = positive("max_grad_norm", max_grad_norm)
-        self.noise_multiplier = positive("noise_multiplier", noise_multiplier)
-        if disjoint_batches < 1 or disjoint_batches != int(disjoint_batches):
-            raise ConfigError(f"disjoint_batches={disjoint_batches!r}; want an integer of at least 1")
-        if loss_reduction not in ("mean", "sum"):
-            raise ConfigError(f"loss_reduction={loss_reduction!r}; want 'mean' or 'sum'")
-        self.disjoint_batches, self.loss_reduction = int(disjoint_batches), loss_reduction
-        self.steps = 0
-        self.releases: dict[tuple[Any, ...], int] = {}  # how often what was released; `released` tells its price
-        self.optimizer = self._inner(lr, options)
-
-    @abstractmethod
-    def _inner(self, lr: float, options: dict[str, Any]) -> Any:
-        """The optimiser that gets the noisy gradients, after checks of the model."""
-
-    @abstractmethod
-    def step(self) -> None:
-        """Clip, add noise, update. Raises BudgetExceeded, with nothing changed."""
-
-    @abstractmethod
-    def released(self, key: tuple[Any, ...]) -> Guarantee:
-        """What one release of this kind guarantees."""
-
-    def _charge(self, party: Party | None, key: tuple[Any, ...]) -> None:
-        """Before a step. Raises BudgetExceeded."""
-        if self.steps % self.disjoint_batches == 0:
-            budget.charge(party, self.released(key), f"{type(self).__name__} step {self.steps + 1}")
-            self.releases[key] = self.releases.get(key, 0) + 1
-        self.steps += 1
-
-    @property
-    def guarantee(self) -> Guarantee | None:
-        """Of all steps so far, None before the first."""
-        total: Guarantee | None = None
-        for key, times in self.releases.items():
-            part = self.released(key).repeated(times)
-            total = part if total is None else total + part
-        return total
-
-    def epsilon(self, delta: float) -> float:
-        """What all steps so far cost together, at this delta."""
-        total = self.guarantee
-        return 0.0 if total is None else total.epsilon(delta)
-
-    # --- as an optimiser
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        """Of the inner optimiser; ``group["lr"]`` may change between steps."""
-        return self.optimizer.param_groups  # type: ignore[no-any-return]
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients."""
-        self.optimizer.zero_grad()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The inner optimiser's state, and what was released so far."""
-        spent = [[list(key), times] for key, times in self.releases.items()]
-        return {"optimizer": self.optimizer.state_dict(), "steps": self.steps, "releases": spent}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken: what was released then counts on. Open budgets are not charged again."""
-        self.optimizer.load_state_dict(state_dict["optimizer"])
-        self.steps = int(state_dict["steps"])
-        self.releases = {tuple(key): int(times) for key, times in state_dict["releases"]}
-
-    def __repr__(self) -> str:
-        return (f"{type(self).__name__}(max_grad_norm={self.max_grad_norm:g}, noise_multiplier={self.noise_multiplier:g}, "
-                f"steps={self.steps})")
+def DPSGD(
+    params: Any, lr: float = 0.1, max_grad_norm: float = 1.0, noise_multiplier: float = 1.1, **options: Any
+) -> PrivateSGD:
+    """DP-SGD for the model, or for the one whose ``parameters()`` this is: `TorchDPSGD` for a torch model, `SecretDPSGD` for
+    one of `mpc.nn` in a session. ``options``: see `PrivateSGD`. Raises ConfigError, NotSupported for a model that mixes
+    examples."""
+    model = model_of(params)
+    kind: type[PrivateSGD] = SecretDPSGD if isinstance(model, nn.Module) else TorchDPSGD
+    return kind(model, lr, max_grad_norm, noise_multiplier, **options)
 
 
 def model_of(params: Any) -> Any:
@@ -139,13 +40,5 @@ def model_of(params: Any) -> Any:
     torch = sys.modules.get("torch")
     if isinstance(found, nn.Module) or (torch is not None and isinstance(found, torch.nn.Module)):
         return found
-    raise ConfigError(f"DPSGD: got {type(params).__name__}; want the model or model.parameters(): per-example gradients are taken "
-                      "in its layers")
-
-
-def all_or_none(what: str, flags: Iterable[bool]) -> bool:
-    """Do all of a layer's parameters require a gradient, or none? Raises NotSupported in between."""
-    listed = list(flags)
-    if any(listed) and not all(listed):
-        raise NotSupported(f"DPSGD: {what} has parameters with and without requires_grad; want all or none of them")
-    return any(listed)
+    raise ConfigError(f"DPSGD: got {type(params).__name__}; want the model or model.parameters(): its layers take per-example "
+                      "gradients")

@@ -18,7 +18,7 @@ from mpc.errors import ConfigError, NotSupported
 from mpc.preprocessing.base import COINS
 from mpc.privacy.dp import normal
 from mpc.privacy.dp.accounting import Guarantee
-from mpc.privacy.dp.sgd import DPSGD
+from mpc.privacy.dp.private_sgd import PrivateSGD
 from mpc.privacy.dp.steps import Kind, Steps
 
 SLACK: Final = 2.0**-14  # of the sensitivity
@@ -27,8 +27,8 @@ MOST_ROWS: Final = 1 << 15
 MOST_ROUNDING: Final = 1 << 20
 
 
-class TorchDPSGD(DPSGD):
-    """See `DPSGD`. Layers are those opacus knows; a batch norm mixes examples and is refused.
+class TorchDPSGD(PrivateSGD):
+    """See `PrivateSGD`. Layers are those opacus knows; a batch norm mixes examples and is refused.
 
     `batches` draws every record independently (Poisson) and the accounting then is that of the subsampled Gaussian; a step on
     any other batch is accounted for without amplification. A record whose gradient is not finite counts as 0.
@@ -46,8 +46,8 @@ class TorchDPSGD(DPSGD):
         if hooks is None:  # once for a model: its layers call them from then on
             hooks = _HOOKS[self.model] = GradSampleModule(self.model, loss_reduction=self.loss_reduction)
         if hooks.loss_reduction != self.loss_reduction:
-            raise ConfigError(f"DPSGD: loss_reduction={self.loss_reduction!r}; this model's per-example gradients are taken for "
-                              f"{hooks.loss_reduction!r}")
+            raise ConfigError(f"DPSGD: loss_reduction={self.loss_reduction!r}; this model's layers were told "
+                              f"{hooks.loss_reduction!r} before")
         self._params = [p for p in self.model.parameters() if p.requires_grad]
         if not self._params:
             raise ConfigError("DPSGD: no parameters to optimise")
@@ -122,10 +122,10 @@ class TorchDPSGD(DPSGD):
         Yields tuples of tensors (a single tensor for one), ceil(epochs * rows / size) of them with the empty ones."""
         counts = {len(t) for t in tensors}
         if len(counts) != 1:
-            raise ConfigError(f"DPSGD: batches of tensors with {sorted(counts)} rows; want the same number, at least one tensor")
+            raise ConfigError(f"DPSGD: batches of tensors with {sorted(counts)} rows; want tensors with the same number")
         (self._rows,) = counts
         if not 1 <= size <= self._rows or epochs < 1:
-            raise ConfigError(f"DPSGD: size={size}, epochs={epochs} of {self._rows} rows; want 1 to {self._rows}, and 1 or more")
+            raise ConfigError(f"DPSGD: size={size}, epochs={epochs} of {self._rows} rows; want 1 to {self._rows}, at least 1")
         if self.disjoint_batches != 1:
             raise ConfigError("DPSGD: disjoint_batches with drawn batches, which overlap; want one or the other")
         threshold = min(2**64 - 1, round(size / self._rows * 2.0**64))

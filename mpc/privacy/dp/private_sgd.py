@@ -1,0 +1,115 @@
+"""What DP-SGD is for torch models and on shares alike: its arguments, its price, its face as an optimiser."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from mpc.errors import ConfigError, NotSupported
+from mpc.privacy.dp import budget
+from mpc.privacy.dp.accounting import Guarantee
+from mpc.privacy.dp.grid import positive
+
+if TYPE_CHECKING:
+    from mpc.party import Party
+
+
+class PrivateSGD(ABC):
+    """p -= lr * (sum of clipped per-example gradients + noise) / batch size; the noise has standard deviation
+    noise_multiplier * max_grad_norm. ``options``: of the inner SGD (momentum, weight_decay, ...).
+
+    *Neighbours* are data sets of which one has one record more, whose clipped gradient counts or does not (the number of
+    records is public); for a record that is replaced the sensitivity is twice as large. Composition over steps is exact. Every
+    step is charged to the open budgets before anything is computed: `BudgetExceeded` leaves the model as it was.
+
+    ``disjoint_batches``: every record is in at most one of so many consecutive steps, counted from the first, in batches
+    chosen without looking at the data, as those of one epoch are (`mpc.data.batches(...).per_epoch`): together they cost what
+    one step costs. It is a promise of the caller. ``loss_reduction``: of the loss over the batch, "mean" or "sum".
+
+    `optimizer` is the inner SGD: give it to learning-rate schedules. Runs for choosing hyper-parameters are releases too:
+    put them into the same `Budget`.
+    """
+
+    optimizer: Any
+
+    def __init__(
+        self, model: Any, lr: float = 0.1, max_grad_norm: float = 1.0, noise_multiplier: float = 1.1, *,
+        disjoint_batches: int = 1, loss_reduction: str = "mean", **options: Any,
+    ) -> None:  # fmt: skip
+        self.model = model
+        self.max_grad_norm = positive("max_grad_norm", max_grad_norm)
+        self.noise_multiplier = positive("noise_multiplier", noise_multiplier)
+        if disjoint_batches < 1 or disjoint_batches != int(disjoint_batches):
+            raise ConfigError(f"disjoint_batches={disjoint_batches!r}; want an integer of at least 1")
+        if loss_reduction not in ("mean", "sum"):
+            raise ConfigError(f"loss_reduction={loss_reduction!r}; want 'mean' or 'sum'")
+        self.disjoint_batches, self.loss_reduction = int(disjoint_batches), loss_reduction
+        self.steps = 0
+        self.releases: dict[tuple[Any, ...], int] = {}  # how often what was released; `released` tells its price
+        self.optimizer = self._inner(lr, options)
+
+    @abstractmethod
+    def _inner(self, lr: float, options: dict[str, Any]) -> Any:
+        """The optimiser that gets the noisy gradients, after checks of the model."""
+
+    @abstractmethod
+    def step(self) -> None:
+        """Clip, add noise, update. Raises BudgetExceeded, with nothing changed."""
+
+    @abstractmethod
+    def released(self, key: tuple[Any, ...]) -> Guarantee:
+        """What one release of this kind guarantees."""
+
+    def _charge(self, party: Party | None, key: tuple[Any, ...]) -> None:
+        """Before a step. Raises BudgetExceeded."""
+        if self.steps % self.disjoint_batches == 0:
+            budget.charge(party, self.released(key), f"{type(self).__name__} step {self.steps + 1}")
+            self.releases[key] = self.releases.get(key, 0) + 1
+        self.steps += 1
+
+    @property
+    def guarantee(self) -> Guarantee | None:
+        """Of all steps so far, None before the first."""
+        total: Guarantee | None = None
+        for key, times in self.releases.items():
+            part = self.released(key).repeated(times)
+            total = part if total is None else total + part
+        return total
+
+    def epsilon(self, delta: float) -> float:
+        """What all steps so far cost together, at this delta."""
+        total = self.guarantee
+        return 0.0 if total is None else total.epsilon(delta)
+
+    # --- as an optimiser
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Of the inner optimiser; ``group["lr"]`` may change between steps."""
+        return self.optimizer.param_groups  # type: ignore[no-any-return]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients."""
+        self.optimizer.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The inner optimiser's state, and what was released so far."""
+        spent = [[list(key), times] for key, times in self.releases.items()]
+        return {"optimizer": self.optimizer.state_dict(), "steps": self.steps, "releases": spent}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken: what was released then counts on. Open budgets are not charged again."""
+        self.optimizer.load_state_dict(state_dict["optimizer"])
+        self.steps = int(state_dict["steps"])
+        self.releases = {tuple(key): int(times) for key, times in state_dict["releases"]}
+
+    def __repr__(self) -> str:
+        return (f"{type(self).__name__}(max_grad_norm={self.max_grad_norm:g}, noise_multiplier={self.noise_multiplier:g}, "
+                f"steps={self.steps})")
+
+
+def all_or_none(what: str, flags: Iterable[bool]) -> bool:
+    """Do all of a layer's parameters require a gradient, or none? Raises NotSupported in between."""
+    listed = list(flags)
+    if any(listed) and not all(listed):
+        raise NotSupported(f"DPSGD: {what} has parameters with and without requires_grad; want all or none of them")
+    return any(listed)
