@@ -8,7 +8,7 @@
 """
 from mpc.privacy.masking import text
 from mpc.privacy.masking.checks import Requirement
-from mpc.privacy.masking.generalise import Generalised, generalise
+from mpc.privacy.masking.generalise import Generalised, as_released, generalise
 from mpc.privacy.masking.hierarchies import Intervals, Suppress, Tree
 from mpc.privacy.masking.keyfile import MaskingKey
 from mpc.privacy.masking.noise import NoisyColumn, Statement, add_noise
@@ -17,6 +17,7 @@ from mpc.privacy.masking.report import MaskingReport, report
 from mpc.privacy.masking.risk import Linkage, Risk, linkage, risk
 
 __all__ = [
-    "Generalised", "Intervals", "Linkage", "MaskingKey", "MaskingReport", "NoisyColumn", "Pseudonyms", "Requirement", "Risk",
-    "SmallDomain", "Statement", "Suppress", "Tree", "add_noise", "generalise", "linkage", "report", "risk", "text",
+    "Generalised", "Intervals", "Linkage", "MaskingKey", "MaskingReport", "NoisyColumn", "Pseudonyms", "Requirement",
+    "Risk", "SmallDomain", "Statement", "Suppress", "Tree", "add_noise", "as_released", "generalise", "linkage", "report",
+    "risk", "text",
 ]

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -89,7 +90,7 @@ class Tagger:
             with np.load(path, allow_pickle=False) as file:
                 tagger = cls([str(t) for t in file["types"]], *map(float, file["settings"]))
                 tagger.weights, tagger.counts = file["weights"].astype(np.float64), file["counts"].astype(np.int64)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise ConfigError(f"{path} is no file of Tagger.save: {error}") from None
         shapes = tagger.weights.shape, tagger.counts.shape
         if shapes != ((FEATURES + 1, len(tagger.tags)), (COUNTERS,)) or not np.isfinite(tagger.weights).all():
