@@ -190,9 +190,9 @@ class SecretTensor(Variable):
         Raises FixedPointRangeError when a value that all parties receive left the encoding range, warns where only some
         receive it (an exception would tell the others); ``check_range=False``: neither.
 
-        ``dp``: a mechanism of `mpc.privacy` (Laplace, Gaussian): noise that no party knows is added to the exact integers before
-        anything opens, before a pending truncation too, and the ledger's line says what that guarantees. The range is not checked
-        then: noise may be larger. Raises BudgetExceeded, with nothing opened.
+        ``dp``: a mechanism of `mpc.privacy` (Laplace, Gaussian): noise that no party knows is added to the exact integers
+        before anything opens, before a pending truncation too, and the ledger's line says what that guarantees. The range
+        is not checked then: noise may be larger. Raises BudgetExceeded, with nothing opened.
         """
         value = self._value
         value.party.note("value", value.number, dp is not None)
