@@ -15,7 +15,7 @@ from mpc.privacy.dp import (
     sensitivity,
 )
 from mpc.privacy.dp.sgd import DPSGD
-from mpc.privacy.synthesis import MomentSynthesizer
+from mpc.privacy.synthesis import GAN, MomentSynthesizer, SecretGAN, quality, replace_columns
 
 __all__ = [
     "DPSGD",
@@ -26,11 +26,13 @@ __all__ = [
     "DiscreteGaussian",
     "DiscreteLaplace",
     "Exponential",
+    "GAN",
     "Gaussian",
     "Guarantee",
     "Laplace",
     "Mechanism",
     "MomentSynthesizer",
+    "SecretGAN",
     "audit",
     "masking",
     "sensitivity",

@@ -223,5 +223,5 @@ def numbered(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> npt.NDArray
     place = np.minimum(np.searchsorted(classes, labels, sorter=order), len(classes) - 1)
     out = order[place]
     if not np.array_equal(classes[out], labels):
-        raise ConfigError(f"got the label {labels[classes[out] != labels][0]!r}; want one of {classes.tolist()}")
+        raise ConfigError(f"got the label {labels[classes[out] != labels][:1].tolist()[0]!r}; want one of {classes.tolist()}")
     return np.asarray(out, np.int64)
