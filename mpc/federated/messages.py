@@ -49,6 +49,9 @@ class Header(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     parts: Annotated[tuple[_Size, ...], msgspec.Meta(max_length=MAX_PARTS)]
 
 
+_DECODER: Final = msgspec.msgpack.Decoder(Header)  # made here: several threads at their first decoding of a type crash
+
+
 class Message(NamedTuple):
     """A message that was read: its header, the header's own bytes, and views of the parts."""
 
@@ -102,7 +105,7 @@ def unpack(message: bytes | bytearray | memoryview) -> Message:
 def header_of(head: bytes) -> Header:
     """The header of its bytes. Raises IntegrityError for what is none."""
     try:
-        header = msgspec.msgpack.decode(head, type=Header)
+        header = _DECODER.decode(head)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise IntegrityError(f"got a header that cannot be read ({error})") from None
     if header.version != VERSION:

@@ -50,6 +50,9 @@ class Setup(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     task: str
 
 
+_DECODER: Final = msgspec.msgpack.Decoder(Setup)  # made here: several threads at their first decoding of a type crash
+
+
 def fit(fed: Any, clients: Any, rounds: int, score: Callable[[Module], dict[str, float]] | None, shown: bool) -> Any:
     """`FedAvg.fit` with keep_secret; see this module.
 
@@ -94,7 +97,7 @@ def _agreed(party: Party, fed: Any, clients: list[Client], rounds: int) -> Setup
         task = fed.choice.made.task if fed.choice.name is None else messages.fresh_report().hex()
         data = msgspec.msgpack.encode(Setup(len(fed.history) + 1, rounds, asked, largest, task))
     try:
-        setup = msgspec.msgpack.decode(byte_exchange.broadcast(party, LEADER, data, LIMIT), type=Setup)
+        setup = _DECODER.decode(byte_exchange.broadcast(party, LEADER, data, LIMIT))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ConfigError(f"party {LEADER} announced a training that cannot be read: {error}") from None
     if setup.rounds != rounds:

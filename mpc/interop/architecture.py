@@ -116,10 +116,13 @@ class Architecture(_Plain, frozen=True):
         return msgspec.msgpack.encode(self)
 
 
+_DECODER: Final = msgspec.msgpack.Decoder(Architecture)  # made here: several threads at their first decoding of a type crash
+
+
 def decode(data: bytes) -> Architecture:
     """What `Architecture.encode` wrote, checked. Raises ConfigError for anything else."""
     try:
-        found = msgspec.msgpack.decode(data, type=Architecture)
+        found = _DECODER.decode(data)
         check(found)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _Invalid) as error:
         raise ConfigError(f"the description of the model that its owner sent is not valid: {error}") from None

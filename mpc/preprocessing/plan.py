@@ -91,10 +91,13 @@ def read(path: Path) -> Plan:
     return decode(data[len(MAGIC) : -_CHECK], str(path))
 
 
+_DECODER: Final = msgspec.msgpack.Decoder(Plan)  # made here: several threads at their first decoding of a type crash
+
+
 def decode(data: bytes, where: str) -> Plan:
     """A plan's msgpack. Raises IntegrityError for what is none, ConfigError for one of another release."""
     try:
-        plan = msgspec.msgpack.decode(data, type=Plan)
+        plan = _DECODER.decode(data)
         fine = MIN_PARTIES <= plan.world_size <= MAX_PARTIES and bool(plan.by_kind) == bool(plan.requests)
     except (msgspec.MsgspecError, UnicodeDecodeError, CorruptFrame) as error:
         raise IntegrityError(f"{where} holds an unreadable plan: {error}") from None

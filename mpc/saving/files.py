@@ -62,6 +62,9 @@ def encode(header: Header, words: Words) -> bytes:
     return body + hashlib.blake2b(body, digest_size=_DIGEST).digest()
 
 
+_DECODER: Final = msgspec.msgpack.Decoder(Header)  # made here: several threads at their first decoding of a type crash
+
+
 def decode(data: bytes, path: Path) -> tuple[Header, Words]:
     """(header, words) of a file. Raises IntegrityError for a damaged or foreign one, ConfigError for another version."""
     if len(data) < _PREFIX + _DIGEST or data[: len(MAGIC)] != MAGIC:
@@ -74,7 +77,7 @@ def decode(data: bytes, path: Path) -> tuple[Header, Words]:
     if version != FORMAT_VERSION:
         raise ConfigError(f"{path} has format version {version}; this release reads {FORMAT_VERSION}")
     try:
-        header = msgspec.msgpack.decode(body[_PREFIX : _PREFIX + length], type=Header)
+        header = _DECODER.decode(body[_PREFIX : _PREFIX + length])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise IntegrityError(f"{path} has an unreadable header: {error}") from None
     rest = len(body) - _PREFIX - length

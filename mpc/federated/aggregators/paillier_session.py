@@ -54,6 +54,9 @@ class Announcement(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     problem: str = ""
 
 
+_DECODER: Final = msgspec.msgpack.Decoder(Announcement)  # made here: several threads at their first decoding of a type crash
+
+
 def combine(aggregator: PaillierAggregator, messages: Sequence[bytes] | None, round: int, length: int) -> Combined:
     """`PaillierAggregator.combine` with keep_secret, at every party of a session alike; only party 0's messages count.
 
@@ -94,7 +97,7 @@ def _announced(
     if mine is not None:
         return mine
     try:
-        said = msgspec.msgpack.decode(got, type=Announcement)
+        said = _DECODER.decode(got)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise party.blame(LEADER, IntegrityError(f"party 0's encrypted sum cannot be read: {error}")) from None
     if said.problem:
