@@ -47,14 +47,16 @@ class Tagger:
         for text in (*texts, *background):
             np.add.at(self.counts, [_counter(text[a:b].lower()) for a, b in words(text)], 1)
         labels = [tag for text, spans in zip(texts, marked, strict=True) for tag in self._tags_of(text, spans)]
-        model = LogisticRegression(C=self.strength, max_iter=200, tol=1e-3).fit(self._features(texts, own=1), labels)
+        features = self._features(texts, own=1)
+        used = np.unique(features.indices)  # the others' weights stay 0
+        model = LogisticRegression(C=self.strength, max_iter=200, tol=1e-3).fit(features[:, used], labels)
         if len(model.classes_) == 2:
             model.coef_ = np.vstack([-model.coef_, model.coef_]) / 2
             model.intercept_ = np.concatenate([-model.intercept_, model.intercept_]) / 2
         self.weights = np.zeros((FEATURES + 1, len(self.tags)))
         self.weights[FEATURES] = -50.0  # a tag that never occurred
         for tag, row, constant in zip(model.classes_, model.coef_, model.intercept_, strict=True):
-            self.weights[:FEATURES, self.tags.index(tag)] = row
+            self.weights[used, self.tags.index(tag)] = row
             self.weights[FEATURES, self.tags.index(tag)] = constant
         return self
 
