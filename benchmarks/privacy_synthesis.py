@@ -1,8 +1,8 @@
 """`mpc bench privacy-synthesis`: what synthetic records are worth, on public data.
 
-Train on synthetic, test on real; distances of distributions; nearness to training records. Settings (and, for images, the epoch that is kept)
-are chosen on validation data; the test records are used once, for what is printed. The validation and nearness figures look
-at real records and are not covered by any epsilon.
+Train on synthetic, test on real; distances of distributions; nearness to training records. Settings (and, for images, the
+epoch that is kept) are chosen on validation data; the test records are used once, for what is printed. The validation and
+nearness figures look at real records and are not covered by any epsilon.
 """
 from __future__ import annotations
 
@@ -98,7 +98,8 @@ def _flat(images: Array) -> Array:
 
 def _idx(path: Path) -> Array:
     raw = gzip.decompress(path.read_bytes())
-    return np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28) if raw[3] == 3 else np.frombuffer(raw, np.uint8, offset=8)
+    images = raw[3] == 3
+    return np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28) if images else np.frombuffer(raw, np.uint8, offset=8)
 
 
 def _settings(gan: GAN) -> dict[str, Any]:
@@ -157,7 +158,8 @@ SEEDS: Final = 5
 
 
 def digits(folder: Path, epochs: int | None, found: dict[str, Any], write: Callable[[], None]) -> None:
-    """scikit-learn's 8x8 digits: 1,437 train (of which 287 choose settings), 360 test; five seeds of split, noise and samples."""
+    """scikit-learn's 8x8 digits: 1,437 train (of which 287 choose settings), 360 test; five seeds of split, noise and
+    samples."""
     from sklearn.datasets import load_digits
     from sklearn.svm import SVC
 

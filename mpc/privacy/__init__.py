@@ -19,6 +19,7 @@ from mpc.privacy.synthesis import GAN, MomentSynthesizer, SecretGAN, quality, re
 
 __all__ = [
     "DPSGD",
+    "GAN",
     "AdversarialEncoder",
     "Binomial",
     "Budget",
@@ -26,7 +27,6 @@ __all__ = [
     "DiscreteGaussian",
     "DiscreteLaplace",
     "Exponential",
-    "GAN",
     "Gaussian",
     "Guarantee",
     "Laplace",
@@ -35,5 +35,7 @@ __all__ = [
     "SecretGAN",
     "audit",
     "masking",
+    "quality",
+    "replace_columns",
     "sensitivity",
 ]

@@ -52,7 +52,7 @@ def test_samples_stay_in_the_range_of_the_data() -> None:
 def test_the_noise_is_as_large_as_it_is_said_to_be() -> None:
     records = ClearRecords(np.zeros((50, 30)), np.zeros(50, np.int64), 10, None)
     noise = Gaussian(sensitivity=1.0, noise_multiplier=2.0, truncations=0)
-    for what, value in (("class counts", np.zeros(4000)), ("class sums", records.sums().repeat(14)), ("sum of", np.zeros(4000))):
+    for what, value in (("class counts", np.zeros(4000)), ("class sums", records.sums().repeat(14)), ("sum", np.zeros(4000))):
         opened = records.open(value, noise, what)
         assert abs(opened.std() / 2.0 - 1) < 0.06 and abs(opened.mean()) < 0.15
 
@@ -114,6 +114,7 @@ def test_on_shares_a_stranger_counts_for_nothing_and_a_long_row_for_its_bound() 
     want = MomentSynthesizer(**TIGHT).fit(x[:-1], y[:-1])
     assert got.counts_.tolist() == want.counts_.tolist()
     np.testing.assert_allclose(got.means_, want.means_, atol=4 * 2**-11)
+    np.testing.assert_allclose(got.covariances_, want.covariances_, atol=16 * 2**-11)
 
 
 def test_on_shares_with_noise() -> None:

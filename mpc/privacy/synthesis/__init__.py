@@ -8,8 +8,8 @@
 | rows of several owners, for whom Gaussians are too simple | `SecretGAN()` | none for what is revealed |
 
 A GAN is no encryption. Without differential privacy neither it nor its samples guarantee anything: see `GAN`, and measure with
-`quality` and `mpc.privacy.audit`. A synthetic table keeps what it was fitted to keep, averages and pairs of columns above all; for one
-known question a noisy answer (`reveal(dp=...)`) is better and cheaper than any of these.
+`quality` and `mpc.privacy.audit`. A synthetic table keeps what it was fitted to keep, averages and pairs of columns above
+all; for one known question a noisy answer (`reveal(dp=...)`) is better and cheaper than any of these.
 """
 from mpc.privacy.synthesis import quality
 from mpc.privacy.synthesis.gan import GAN

@@ -1,7 +1,8 @@
 """Columns of a table as numbers a network can produce, and back.
 
-A numeric column becomes its place in (-1, 1) - by rank, or on a straight line when its range was declared - and, where some values
-are frequent by themselves (modes: 0 for "no gain"), one-hot digits that say which mode it is. A category becomes one-hot digits.
+A numeric column becomes its place in (-1, 1) - by rank, or on a straight line when its range was declared - and, where some
+values are frequent by themselves (modes: 0 for "no gain"), one-hot digits that say which mode it is. A category becomes
+one-hot digits.
 """
 from __future__ import annotations
 
@@ -89,12 +90,12 @@ Column = Numeric | Categorical
 
 
 def learned(name: str, values: Labels) -> Column:
-    """A column from its values: anything but numbers is a category. It says extremes, quantiles and frequent values of the data."""
+    """A column from its values: what is no number is a category. It says extremes, quantiles and frequent values of them."""
     if np.asarray(values).dtype.kind not in "iuf":
         found = np.unique(np.asarray(values).astype(str)) if np.asarray(values).dtype.kind == "O" else np.unique(values)
         if len(found) > MOST_CATEGORIES:
-            raise ConfigError(f"column {name!r}: got {len(found)} distinct values; want at most {MOST_CATEGORIES} categories, or numbers "
-                              "(a column that names a person is not for a GAN: replace it)")
+            raise ConfigError(f"column {name!r}: got {len(found)} distinct values; want at most {MOST_CATEGORIES} categories, "
+                              "or numbers (a column that names a person is not for a GAN: replace it)")
         return Categorical(name, found)
     v = _numbers(values, name)
     found, counts = np.unique(v, return_counts=True)
@@ -102,13 +103,14 @@ def learned(name: str, values: Labels) -> Column:
     rest = v[~np.isin(v, modes)]
     knots = np.quantile(rest if len(rest) else v, np.linspace(0, 1, KNOTS))
     knots = knots + np.arange(KNOTS) * 1e-9 * max(1.0, float(np.abs(knots).max()))  # increasing, for the inverse
-    return Numeric(name, knots, modes if len(modes) < len(found) or len(found) > 1 else modes[:0], bool((v == np.rint(v)).all()))
+    return Numeric(name, knots, modes if len(found) > 1 else modes[:0], bool((v == np.rint(v)).all()))
 
 
 def declared(name: str, what: Any) -> Column:
     """A column from what is public: (low, high) numbers in a tuple, or a list of categories."""
     if isinstance(what, tuple):
-        if len(what) != 2 or not all(isinstance(v, (int, float)) and np.isfinite(v) for v in what) or not what[0] < what[1]:
+        fine = len(what) == 2 and all(isinstance(v, (int, float)) and np.isfinite(v) for v in what)
+        if not fine or not what[0] < what[1]:
             raise ConfigError(f"column {name!r}: got {what!r}; want (low, high), or a list of categories")
         return Numeric(name, np.linspace(what[0], what[1], 2), np.empty(0), all(isinstance(v, int) for v in what))
     categories = np.asarray(what)
@@ -124,9 +126,10 @@ class Encoder:
         public = public or {}
         if strange := [name for name in public if name not in table]:
             raise ConfigError(f"columns={strange}: the table has no such column; it has {list(table)}")
-        if missing := [name for name in table if name not in public] if only_declared else []:
-            raise ConfigError(f"with epsilon every column must be declared, columns={{name: (low, high) or [categories]}}; {missing} "
-                              "are not: what is learned from the data is a release of them")
+        missing = [name for name in table if name not in public]
+        if only_declared and missing:
+            raise ConfigError("with epsilon every column must be declared, columns={name: (low, high) or [categories]}; "
+                              f"{missing} are not: what is learned from the data is a release of them")
         self.columns = [declared(n, public[n]) if n in public else learned(n, table[n]) for n in table]
         self.widths = [c.places + c.choices for c in self.columns]
 

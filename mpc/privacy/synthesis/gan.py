@@ -25,8 +25,8 @@ class GAN:
     """A conditional generative adversarial network: learns (record, label), then draws as many new records as are wanted.
 
     `fit` takes images (rows, height, width) or (rows, channels, height, width), numbers (rows, columns), or a table (a dict of
-    columns, a DataFrame) of numbers and categories. ``hidden``: widths of the perceptrons for tables; ``width``: channels of the
-    first convolution for images.
+    columns, a DataFrame) of numbers and categories. ``hidden``: widths of the perceptrons for tables; ``width``: channels of
+    the first convolution for images.
 
     A GAN is no encryption and, without ``epsilon``, no guarantee: it may repeat records it was trained on, rare ones above all,
     and its synthetic records are to be treated as personal data until an audit says more. With ``epsilon`` the discriminator -
@@ -37,8 +37,8 @@ class GAN:
     """
 
     def __init__(
-        self, *, epochs: int = 50, batch_size: int = 128, noise_dim: int = 64, hidden: tuple[int, ...] = (256, 256), width: int = 20,
-        lr: float = 5e-4, average: float = 0.999, loss: str | None = None, seed: int = 0,
+        self, *, epochs: int = 50, batch_size: int = 128, noise_dim: int = 64, hidden: tuple[int, ...] = (128, 128),
+        width: int = 20, lr: float = 5e-4, average: float = 0.999, loss: str | None = None, seed: int = 0,
         epsilon: float | None = None, delta: float = 1e-5, max_grad_norm: float = 1.0,
     ) -> None:  # fmt: skip
         if epochs < 1 or batch_size < 2 or noise_dim < 1 or not hidden or min(*hidden, width) < 1:
@@ -54,7 +54,8 @@ class GAN:
         if not 0 < delta < 1:
             raise ValueError(f"delta {delta!r}; want more than 0 and less than 1")
         if epsilon is not None and loss == "wasserstein":
-            raise ConfigError("GAN: got loss='wasserstein' with epsilon; want 'logistic': its penalty has no gradient per record")
+            raise ConfigError("GAN: got loss='wasserstein' with epsilon; want 'logistic': the penalty of the other "
+                              "has no gradient of one record alone")
         self.guarantee_: Guarantee | None = None
         self.width = width
         self._generator: Any = None
@@ -65,10 +66,10 @@ class GAN:
     ) -> Self:  # fmt: skip
         """Train on ``X``, with labels ``y`` (rows,) or, for a table, the column named ``label``; without either: unconditional.
 
-        ``columns``: what is public about a table's columns, (low, high) or a list of categories each; ``low``, ``high``: about an
-        array (bytes have 0 to 255); ``classes``: the labels there are. With epsilon all of that must be said, without it is learned
-        from the data. ``log(epoch, generator)`` is called after every epoch. Raises ConfigError, ShapeError, ValueError,
-        BudgetExceeded.
+        ``columns``: what is public about a table's columns, (low, high) or a list of categories each; ``low``, ``high``:
+        about an array (bytes have 0 to 255); ``classes``: the labels there are. With epsilon all of that must be said,
+        without it is learned from the data. ``log(epoch, generator)`` is called after every epoch. Raises ConfigError,
+        ShapeError, ValueError, BudgetExceeded.
         """
         import torch
 
@@ -76,7 +77,8 @@ class GAN:
         table = _is_table(X)
         if table and label is not None:
             if y is not None or label not in X:
-                raise ConfigError(f"fit: got label={label!r}" + (" and y" if y is not None else f"; want one of {list(X)}, or y="))
+                also = " and y" if y is not None else ""
+                raise ConfigError(f"fit: got label={label!r}{also}; want one of {list(X)}, or y= alone")
             y, X = X[label], {name: X[name] for name in X if name != label}
         self._label, self._make = label, type(X) if not isinstance(X, Mapping) and table else dict
         x = self._table(columns_of(X), columns) if table else self._array(np.asarray(X), low, high)
@@ -119,7 +121,9 @@ class GAN:
         size = min(s.batch_size, len(x))
         steps = math.ceil(s.epochs * len(x) / size)
         multiplier = private.noise_multiplier(self.epsilon, self.delta, size / len(x), steps, spent)
-        generator, own = private.train_private(self._pair(), x, numbers, self.frequencies_, s, self.max_grad_norm, multiplier, log)
+        generator, own = private.train_private(
+            self._pair(), x, numbers, self.frequencies_, s, self.max_grad_norm, multiplier, log
+        )
         self.guarantee_ = own + spent
         return generator
 
@@ -136,11 +140,13 @@ class GAN:
         if x.ndim == 2:
             self._make = None
             table = {str(i): column for i, column in enumerate(x.T)}
-            ranges = zip(*(np.broadcast_to(v, x.shape[1:]).tolist() for v in (low, high)), strict=True) if low is not None else ()
-            return self._table(table, dict(zip(table, ranges, strict=False)))
+            if low is None:
+                return self._table(table, None)
+            ends = (np.broadcast_to(v, x.shape[1:]).tolist() for v in (low, high))
+            return self._table(table, dict(zip(table, zip(*ends, strict=True), strict=True)))
         if x.ndim not in (3, 4) or min(x.shape[-2:]) < networks.SMALLEST_IMAGE or any(s % 4 for s in x.shape[-2:]):
-            raise ShapeError(f"fit: got shape {x.shape}; want rows x columns, or images whose height and width are multiples of 4, at "
-                             f"least {networks.SMALLEST_IMAGE}")
+            raise ShapeError(f"fit: got shape {x.shape}; want rows x columns, or images with sides that are multiples of 4, "
+                             f"at least {networks.SMALLEST_IMAGE}")
         if not np.isfinite(x).all():
             raise ValueError("fit: got pixels that are not finite (NaN or infinite)")
         found = (0, 255) if x.dtype == np.uint8 else (x.min(), x.max())
@@ -155,12 +161,12 @@ class GAN:
         if y.shape != (rows,):
             raise ShapeError(f"fit: got labels of shape {y.shape} for {rows} records; want ({rows},)")
         if classes is None and self.epsilon is not None:
-            raise ConfigError("fit with epsilon needs classes=, the labels there are (or their number): it must not come from the data")
+            raise ConfigError("fit with epsilon needs classes=, the labels there are (or their number), not from the data")
         y = y.astype(str) if y.dtype.kind == "O" else y
         self.classes_ = np.unique(y) if classes is None else known(classes)
         numbers = numbered(y, self.classes_)
         counts = np.bincount(numbers, minlength=len(self.classes_))
-        if rows < FEWEST or (self.epsilon is None and counts.min() < FEWEST):  # with epsilon, a count in a message would be a release
+        if rows < FEWEST or (self.epsilon is None and counts.min() < FEWEST):  # with epsilon a refusal would tell a count
             raise ValueError(f"fit: got {rows} records, some label with fewer than {FEWEST}; want at least {FEWEST} of each")
         return numbers, counts
 
@@ -169,7 +175,8 @@ class GAN:
         if self._shape is not None:
             image = (self._shape if len(self._shape) == 3 else (1, *self._shape))
             return networks.image_pair(image, classes, s.noise_dim, self.width)
-        return networks.row_pair(self._encoder.width, classes, s.noise_dim, s.hidden, networks.mixed(self._encoder.blocks(), TEMPERATURE))
+        output = networks.mixed(self._encoder.blocks(), TEMPERATURE)
+        return networks.row_pair(self._encoder.width, classes, s.noise_dim, s.hidden, output)
 
     def _decoded(self, out: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> Any:
         if self._shape is not None:

@@ -31,15 +31,16 @@ class _Release(NamedTuple):
 class MomentSynthesizer:
     """Synthetic records drawn from one Gaussian per class, whose moments were released with noise (epsilon, delta), or exactly.
 
-    A record is scaled to u = (x - centre) / s, every coordinate of which is in [-1, 1] between ``low`` and ``high``; beyond that it
-    is clipped, and then to the L2 norm ``max_norm``. Released are: class counts; class sums of u; sums of outer products of
-    u - (the class's released mean), clipped to ``max_residual``. ``covariance``: "pooled", one for all classes (less noise), or
-    "class", one each. ``weights``: how the three share the noise budget; multipliers are sigma / weight, weights of norm 1.
+    A record is scaled to u = (x - centre) / s, every coordinate of which is in [-1, 1] between ``low`` and ``high``; beyond
+    that it is clipped, and then to the L2 norm ``max_norm``. Released are: class counts; class sums of u; sums of outer
+    products of u - (the class's released mean), clipped to ``max_residual``. ``covariance``: "pooled", one for all classes
+    (less noise), or "class", one each. ``weights``: how the three share the noise budget; multipliers are sigma / weight,
+    weights of norm 1.
 
     Sensitivity: one person has one record; neighbours differ by that record being there or counting for nothing (its class
     included). Then the releases differ in L2 norm by at most 1, R = max_norm, and sqrt((T^4 + T^2 min(T^2, m^2)) / 2) with
-    T = max_residual, m the largest coordinate that a residual can have (upper triangle). A record *replaced* by another moves them
-    twice as far. Accounting: the three releases composed by `mpc.privacy.dp`; ``guarantee_`` holds it, every open `Budget`
+    T = max_residual, m the largest coordinate that a residual can have (upper triangle). A record *replaced* by another moves
+    them twice as far. Accounting: the three releases composed by `mpc.privacy.dp`; ``guarantee_`` holds it, every open `Budget`
     is charged. ``low``, ``high``, ``centre`` and the norms must not be taken from the data: what is chosen by looking at
     them is a further release. Without epsilon there is no guarantee: the moments open exactly.
 
@@ -75,8 +76,8 @@ class MomentSynthesizer:
     def fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """Release the moments of features ``X`` (rows, columns) and labels ``y`` (rows,), both in clear or both secret.
 
-        ``classes``: the labels there are, or their number K for 0 .. K - 1; wanted with epsilon (a class that exists only because
-        somebody is in it would say so) and for secret labels, where a label that is none of them counts for nothing.
+        ``classes``: the labels there are, or their number K for 0 .. K - 1; wanted with epsilon (a class that exists only
+        because somebody is in it would say so) and for secret labels, where a label that is none of them counts for nothing.
         Secret data: every party calls it; to all parties are revealed exactly three tensors, named in the ledger. Cost: one
         product (columns x rows) @ (rows x columns), with columns * classes for "class"; two clips per value; with epsilon about
         1,100 coins per value released. Raises ShapeError, ConfigError, ValueError.
@@ -85,7 +86,7 @@ class MomentSynthesizer:
         if secret != isinstance(y, SecretTensor):
             raise ConfigError("fit: got one of X and y secret; want both in clear or both as SecretTensor")
         if len(X.shape) != 2 or tuple(y.shape) != (X.shape[0],):
-            raise ShapeError(f"fit: got X of shape {tuple(X.shape)}, y of shape {tuple(y.shape)}; want (rows, columns), (rows,)")
+            raise ShapeError(f"fit: X of shape {tuple(X.shape)}, y of shape {tuple(y.shape)}; want (rows, columns) and (rows,)")
         if classes is None and (secret or self.epsilon is not None):
             raise ConfigError("fit: want classes=, the labels there are (or their number): it must not come from the data")
         self._scale(None if secret else X, X.shape[1])
@@ -94,7 +95,7 @@ class MomentSynthesizer:
         return self
 
     def sample(self, n: int | None = None, labels: Any = None) -> tuple[Floats, npt.NDArray[Any]]:
-        """``n`` records and their labels: labels drawn by the released counts, or those given. Post-processing: costs nothing."""
+        """``n`` records and their labels, drawn by the released counts, or those given. Post-processing: costs nothing."""
         rng = np.random.default_rng(self.seed)
         if not hasattr(self, "means_"):
             raise ConfigError("sample: nothing was fitted; call fit first")
@@ -134,7 +135,7 @@ class MomentSynthesizer:
         numbers = numbered(y, self.classes_)
         fewest = np.bincount(numbers, minlength=len(self.classes_)).min()
         if self.epsilon is None and fewest < FEWEST:
-            raise ValueError(f"fit: got a class of {fewest} records; want at least {FEWEST}: fewer would be copied, not summarised")
+            raise ValueError(f"fit: got a class of {fewest} records; want at least {FEWEST}: one would be copied")
         return ClearRecords((X - self._centre) / self._unit, numbers, len(self.classes_), self.max_norm)
 
     def _secret(self, X: SecretTensor, y: SecretTensor, classes: Any) -> Records:
@@ -201,7 +202,7 @@ class MomentSynthesizer:
         while guarantee(high).delta(self.epsilon) > self.delta:
             low, high = high, high * 2
             if high > 1e6:
-                raise ValueError(f"no noise makes this ({self.epsilon:g}, {self.delta:g}) private; want a larger epsilon or delta")
+                raise ValueError(f"no noise makes it ({self.epsilon:g}, {self.delta:g}) private; want more epsilon or delta")
         while high - low > 0.005 * high:
             middle = (low + high) / 2
             low, high = (low, middle) if guarantee(middle).delta(self.epsilon) <= self.delta else (middle, high)

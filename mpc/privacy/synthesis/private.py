@@ -39,7 +39,7 @@ def noise_multiplier(epsilon: float, delta: float, rate: float, steps: int, othe
     while not enough(high):
         high *= 2
         if high > MOST_NOISE:
-            raise ValueError(f"no noise makes {steps} steps ({epsilon:g}, {delta:g}) private; want fewer epochs or a larger epsilon")
+            raise ValueError(f"no noise makes {steps} steps ({epsilon:g}, {delta:g}) private; want fewer epochs, more epsilon")
     low = high / 2 if high > 1 else 0.3
     while high > low * 1.005:
         middle = math.sqrt(low * high)
@@ -51,8 +51,8 @@ def train_private(
     pair: tuple[Any, Any], x: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], frequencies: npt.NDArray[np.float64],
     settings: Settings, max_grad_norm: float, multiplier: float, log: Log | None = None,
 ) -> tuple[Any, Guarantee]:  # fmt: skip
-    """(averaged generator, what its training guarantees). Records are drawn by Poisson sampling; the labels of generated records by
-    the (noisy) frequencies, so that their part of the discriminator's gradient is public and needs no noise."""
+    """(averaged generator, what its training guarantees). Records are drawn by Poisson sampling; the labels of generated
+    records by the (noisy) frequencies, so that their part of the discriminator's gradient is public and needs no noise."""
     import torch
     from torch.nn.functional import one_hot, softplus
 

@@ -3,10 +3,10 @@
 `utility`: train on synthetic, test on real. `marginals`, `pairs`: how far distributions are apart. `nearness`: distances to
 training records, compared with those of records that were held out, and an attack by them.
 
-Each of these numbers is computed from real records and so says something about them; the smallest distances, and everything else that
-is about the nearest record, say most about *outliers*. None of it is covered by a synthesiser's epsilon. Compute them once, keep
-them with the data or release them with noise of their own (`mpc.privacy.Laplace`), and do not choose among synthesisers by them as
-if that cost nothing.
+Each of these numbers is computed from real records and so says something about them; the smallest distances, and everything
+else that is about the nearest record, say most about *outliers*. None of it is covered by a synthesiser's epsilon. Compute
+them once, keep them with the data or release them with noise of their own (`mpc.privacy.Laplace`), and do not choose among
+synthesisers by them as if that cost nothing.
 """
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Utility(NamedTuple):
 
 
 class Nearness(NamedTuple):
-    """``ratio``: median over synthetic records of (distance to the nearest training record / to the second nearest): near 0 copies,
-    near 1 nothing in particular; ``held_out_ratio``: the same of real records that were held out, the number to compare with.
-    ``copies``: share of synthetic records nearer to a training record than 99 % of the held-out ones are (0.01 is par).
-    ``auc``: of the attack that calls a record a member if some synthetic record is near; 0.5 is a guess. A simple attack:
-    `mpc.privacy.audit` has stronger ones."""
+    """``ratio``: median over synthetic records of (distance to the nearest training record / to the second nearest): near 0
+    copies, near 1 nothing in particular; ``held_out_ratio``: the same of real records that were held out, the number to
+    compare with. ``copies``: share of synthetic records nearer to a training record than 99 % of the held-out ones are (0.01
+    is par). ``auc``: of the attack that calls a record a member if some synthetic record is near; 0.5 is a guess. A simple
+    attack: `mpc.privacy.audit` has stronger ones."""
 
     ratio: float
     held_out_ratio: float
@@ -66,8 +66,8 @@ def marginals(real: Any, synthetic: Any) -> dict[str, float]:
 
 
 def pairs(real: Any, synthetic: Any) -> dict[str, float]:
-    """``correlation``: mean absolute difference of the correlations of numeric columns (0 to 2); ``mutual_information``: of the mutual
-    information, in bits, of all pairs of columns, numbers in ten bins of equal counts in the real data."""
+    """``correlation``: mean absolute difference of the correlations of numeric columns (0 to 2); ``mutual_information``: of
+    the mutual information, in bits, of all pairs of columns, numbers in ten bins of equal counts in the real data."""
     a, b = _both(real, synthetic)
     numbers = [name for name in a if a[name].dtype.kind in "iuf"]
     out = {}
@@ -89,7 +89,7 @@ def nearness(train: Any, held_out: Any, synthetic: Any) -> Nearness:
     """
     known, others, made = (np.asarray(v, np.float64).reshape(len(v), -1) for v in (train, held_out, synthetic))
     if not known.shape[1] == others.shape[1] == made.shape[1] or len(known) < 2 or not len(others) or not len(made):
-        raise ShapeError(f"nearness: got {known.shape}, {others.shape}, {made.shape}; want rows of one width, 2 at least to compare with")
+        raise ShapeError(f"nearness: got {known.shape}, {others.shape}, {made.shape}; want rows of one width, 2 at least")
     near, beside = _nearest(made, known, 2), _nearest(others, known, 2)
     member, stranger = -_nearest(known, made, 1)[:, 0], -_nearest(others, made, 1)[:, 0]
     return Nearness(
@@ -99,7 +99,8 @@ def nearness(train: Any, held_out: Any, synthetic: Any) -> Nearness:
 
 
 def _both(real: Any, synthetic: Any) -> tuple[Table, Table]:
-    a, b = (columns_of(t if not isinstance(t, np.ndarray) else {str(i): c for i, c in enumerate(t.T)}) for t in (real, synthetic))
+    arrays = ({str(i): c for i, c in enumerate(t.T)} if isinstance(t, np.ndarray) else t for t in (real, synthetic))
+    a, b = (columns_of(t) for t in arrays)
     if list(a) != list(b):
         raise ConfigError(f"got columns {list(a)} and {list(b)}; want the same in both tables")
     return a, b

@@ -45,7 +45,7 @@ class Records(ABC):
 
     @abstractmethod
     def scatter(self, means: Floats, norm: float | None, by_class: bool) -> Any:
-        """Upper triangles of sum r r^T for r = u - means[class], clipped to ``norm``: (1 or classes, columns (columns + 1) / 2)."""
+        """Upper triangles of sum r r^T, r = u - means[class] clipped to ``norm``: (1 or classes, columns (columns + 1) / 2)."""
 
     @abstractmethod
     def open(self, value: Any, noise: Gaussian | None, what: str) -> Floats:
@@ -101,8 +101,8 @@ def _clipped(u: Floats, norm: float | None) -> Floats:
 class SecretRecords(Records):
     """Rows that nobody sees. What is opened is what `open` is asked for; its reason names it in the ledger.
 
-    A norm is clipped by u * min(1, bound * rsqrt(|u|^2)), and then compared once more: a row that is still too long, or that was
-    (as it should never be) mangled by an argument out of range, counts as no record. So the bound does not depend on the
+    A norm is clipped by u * min(1, bound * rsqrt(|u|^2)), and then compared once more: a row that is still too long, or that
+    was (as it should never be) mangled by an argument out of range, counts as no record. So the bound does not depend on the
     accuracy of the inverse root.
     """
 
@@ -125,8 +125,8 @@ class SecretRecords(Records):
 
     def scatter(self, means: Floats, norm: float | None, by_class: bool) -> SecretTensor:
         r, kept = _clipped_secret(self.u - self.one_hot @ means, norm)
-        if kept is not None:
-            r = r * kept.unsqueeze(1)
+        counted = self.one_hot.sum(1) if kept is None else self.one_hot.sum(1) * kept  # 0 for a label that is no class
+        r = r * counted.unsqueeze(1)
         upper = triangle(self.columns)
         if not by_class:
             return (r.T @ r)[upper].unsqueeze(0)

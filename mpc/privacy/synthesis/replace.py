@@ -11,22 +11,24 @@ from mpc.privacy.synthesis.columns import columns_of
 from mpc.privacy.synthesis.moments import numbered
 
 
-def replace_columns(table: Any, names: Sequence[str], synthesiser: Any = None, *, label: str | None = None, seed: int = 0) -> Any:
+def replace_columns(
+    table: Any, names: Sequence[str], synthesiser: Any = None, *, label: str | None = None, seed: int = 0
+) -> Any:
     """``table`` with the columns ``names`` replaced by synthetic values.
 
-    ``synthesiser``: a fitted `GAN` of a table that has these columns; rows of it are drawn, with each row's own value of ``label``
-    where the GAN was fitted with that column as its label, and only ``names`` are taken from them. Without a synthesiser the
-    values of each column are drawn by themselves from the table's own frequencies of them: that repeats real values (names,
-    towns), cut off from the row they belong to.
+    ``synthesiser``: a fitted `GAN` of a table that has these columns; rows of it are drawn, with each row's own value of
+    ``label`` where the GAN was fitted with that column as its label, and only ``names`` are taken from them. Without a
+    synthesiser the values of each column are drawn by themselves from the table's own frequencies of them: that repeats real
+    values (names, towns), cut off from the row they belong to.
 
-    The replaced columns then say nothing about the row but what ``label`` says. The columns that *stay* are the real ones, and may
-    identify a person by themselves (`mpc.privacy.masking` measures that): this is no anonymisation. Raises ConfigError.
+    The replaced columns then say nothing about the row but what ``label`` says. The columns that *stay* are the real ones,
+    and may identify a person by themselves (`mpc.privacy.masking` measures that): this is no anonymisation. Raises ConfigError.
     """
     columns = columns_of(table)
     if unknown := [name for name in names if name not in columns] or ([] if label is None or label in columns else [label]):
         raise ConfigError(f"replace_columns: got {unknown}; want columns of {list(columns)}")
     if not len(names) or label in names:
-        raise ConfigError(f"replace_columns: got names={list(names)}, label={label!r}; want at least one column, and a label that stays")
+        raise ConfigError(f"replace_columns: got names={list(names)}, label={label!r}; want a column, and a label that stays")
     rows = len(next(iter(columns.values())))
     rng = np.random.default_rng(seed)
     if synthesiser is None:
@@ -37,7 +39,8 @@ def replace_columns(table: Any, names: Sequence[str], synthesiser: Any = None, *
             for name in names:
                 drawn[name][chosen] = columns[name][rng.choice(chosen, len(chosen))]
     else:
-        made = columns_of(synthesiser.sample(rows, seed=seed) if label is None else synthesiser.sample(labels=columns[label], seed=seed))
+        wanted = {"n": rows} if label is None else {"labels": columns[label]}
+        made = columns_of(synthesiser.sample(**wanted, seed=seed))
         if missing := [name for name in names if name not in made]:
             raise ConfigError(f"replace_columns: the synthesiser makes no {missing}; it makes {list(made)}")
         drawn = {name: made[name] for name in names}

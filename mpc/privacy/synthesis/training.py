@@ -20,9 +20,10 @@ PENALTY: Final = 10.0
 class Settings:
     """``average``: decay of the running average of the generator's weights, which is what samples are drawn from.
 
-    ``loss``: "logistic", non-saturating: the discriminator's is BCE(real, 1) + BCE(generated, 0), the generator's BCE(generated, 1)
-    (Goodfellow et al. 2014); "wasserstein": differences of means, with a penalty of the discriminator's gradient between real and
-    generated records (Gulrajani et al. 2017), slower by a half and better at tables with rare categories.
+    ``loss``: "logistic", non-saturating: the discriminator's is BCE(real, 1) + BCE(generated, 0), the generator's
+    BCE(generated, 1) (Goodfellow et al. 2014); "wasserstein": differences of means, with a penalty of the discriminator's
+    gradient between real and generated records (Gulrajani et al. 2017), slower by a half and better at tables with rare
+    categories.
     """
 
     noise_dim: int
