@@ -78,8 +78,8 @@ class Categorical:
     def encode(self, values: Labels) -> Floats:
         hot = np.asarray(values)[:, None] == self.categories
         if not hot.any(1).all():
-            unknown = np.asarray(values)[~hot.any(1)][0]
-            raise ConfigError(f"column {self.name!r}: got the category {unknown.tolist()!r}; want one of {self.categories.tolist()}")
+            unknown = np.asarray(values)[~hot.any(1)][0].tolist()
+            raise ConfigError(f"column {self.name!r}: got the category {unknown!r}; want one of {self.categories.tolist()}")
         return np.asarray(hot, np.float64)
 
     def decode(self, encoded: Floats) -> Labels:
