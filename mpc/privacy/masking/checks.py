@@ -44,11 +44,13 @@ class Sensitive:
             last = min(total, first + step)
             a, b = np.searchsorted(of, [first, last])
             cells = (of[a:b] - first) * self.count + codes[a:b]
-            yield slice(first, last), np.bincount(cells, minlength=(last - first) * self.count).reshape(-1, self.count) * 1.0
+            counts = np.bincount(cells, minlength=(last - first) * self.count).reshape(-1, self.count)
+            yield slice(first, last), counts.astype(np.float64)
 
     def overall(self, groups: Ints | None = None) -> Floats:
         """Counts of all records, or of those in a class."""
-        return np.bincount(self.codes if groups is None else self.codes[groups >= 0], minlength=self.count) * 1.0
+        codes = self.codes if groups is None else self.codes[groups >= 0]
+        return np.bincount(codes, minlength=self.count).astype(np.float64)
 
 
 def sizes(groups: Ints) -> Ints:

@@ -106,14 +106,14 @@ class _Numbers(Axis):
         place, index = np.unique(np.floor((x - self.origin) / width), return_inverse=True)
         low = self.origin + place * width
         cells = self._cells(low, np.nextafter(low + width, -np.inf))
-        labels = np.array([f"[{a:g}, {a + width:g})" for a in low])
+        labels = np.array([f"[{_text(a)}, {_text(a + width)})" for a in low])
         return index.reshape(-1).astype(np.int64), Cells(labels, cells.low, cells.high, cells.loss)
 
     def regions(self, low: Floats, high: Floats) -> Cells:
         return self._cells(low, high)
 
     def _cells(self, low: Floats, high: Floats) -> Cells:
-        labels = np.array([f"{a:.12g}" if a == b else f"[{a:.12g}, {b:.12g}]" for a, b in zip(low, high, strict=True)])
+        labels = np.array([_text(a) if a == b else f"[{_text(a)}, {_text(b)}]" for a, b in zip(low, high, strict=True)])
         return Cells(labels, low, high, np.minimum(1.0, (high - low) / (self.width or 1.0)))
 
 
@@ -179,6 +179,11 @@ class _Leaves(Axis):
             of = np.array([seen[top] for top in tops], np.int64)
             low, high = (np.array([f(np.flatnonzero(of == i)) for i in range(len(seen))], np.float64) for f in (np.min, np.max))
             self._levels.append((of, Cells(np.array([top[-1] for top in seen]), low, high, self._loss(low, high))))
+        covered: dict[str, tuple[float, float]] = {ALL: (-np.inf, np.inf)}
+        for _, cells in self._levels:
+            for label, *ends in zip(cells.labels, cells.low, cells.high, strict=True):
+                if covered.setdefault(str(label), (ends[0], ends[1])) != (ends[0], ends[1]):
+                    raise ConfigError(f"column {name!r}: {label!r} means two things in its hierarchy; want a name for each")
 
     def _loss(self, low: Floats, high: Floats) -> Floats:
         return np.where(high > low, (high - low + 1) / max(1, len(self.leaves)), 0.0)
@@ -197,8 +202,8 @@ class _Leaves(Axis):
         """Of a tree, the lowest node above the whole range; without one, the set of the values."""
         if self.flat:
             sets = [self.leaves[int(a) : int(b) + 1] for a, b in zip(low, high, strict=True)]
-            labels = [s[0] if len(s) == 1 else ALL if len(s) == len(self.leaves) else "{" + ", ".join(s) + "}" for s in sets]
-            return Cells(np.array(labels), low, high, self._loss(low, high))
+            said = [s[0] if len(s) == 1 else ALL if len(s) == len(self.leaves) else "{" + ", ".join(s) + "}" for s in sets]
+            return Cells(np.array(said), low, high, self._loss(low, high))
         out = everything(len(low))
         labels = out.labels.astype(object)
         for of, cells in reversed(self._levels):
@@ -208,6 +213,11 @@ class _Leaves(Axis):
             for mine, theirs in ((out.low, cells.low), (out.high, cells.high), (out.loss, cells.loss)):
                 mine[one] = theirs[a[one]]
         return Cells(labels.astype(str), out.low, out.high, out.loss)
+
+
+def _text(number: float) -> str:
+    """As short as it can be without meaning another number."""
+    return str(int(number)) if number == int(number) and abs(number) < 1e15 else repr(float(number))
 
 
 def everything(count: int) -> Cells:

@@ -33,7 +33,7 @@ def mondrian(x: Floats, axes: Sequence[Axis], requirement: Requirement, sensitiv
             return False
         if sensitive is None or overall is None:
             return True
-        counts = np.bincount(sensitive.codes[rows], minlength=sensitive.count)[None] * 1.0
+        counts = np.bincount(sensitive.codes[rows], minlength=sensitive.count)[None].astype(np.float64)
         return bool(requirement.fulfilled(counts, overall, sensitive.ordered)[0])
 
     everyone = np.arange(len(x))
