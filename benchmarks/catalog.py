@@ -91,6 +91,8 @@ ENTRIES: Final = (
     Entry("noise-laplace-fine", "noise", "the same on fixed-point values, epsilon 0.5"),
     Entry("noise-binomial", "noise", "101,770 centred binomial on shares, 1,024 coins", 0.5),
     Entry("noise-gaussian", "noise", "the same with 12 fine digits: Gaussian, multiplier 1, clip 1"),
+    Entry("dpsgd-step", "noise", "mlp-1's step with DP-SGD: clipping and noise on shares, 1,024 coins"),
+    Entry("dpsgd-step-256", "noise", "the same with 256 coins"),
     Entry("noise-table", "noise", "101,770 discrete Gaussian on shares by a table, sigma 16"),
     Entry("stored-compare", "stored", "x > 0, 10^5, from stores on disk"),
     Entry("stored-step", "stored", "784-128-128-10, SGD with momentum, one step, likewise"),

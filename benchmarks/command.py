@@ -24,6 +24,7 @@ from mpc.benchmarks import (
     privacy_adversarial,
     privacy_masking,
     privacy_noise,
+    privacy_sgd,
     privacy_synthesis,
     protocols,
     soak,
@@ -54,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
             return privacy_adversarial.main(arguments[1:])
         if arguments[:1] == ["privacy-masking"]:
             return privacy_masking.main(arguments[1:])
+        if arguments[:1] == ["privacy-sgd"]:
+            return privacy_sgd.main(arguments[1:])
         if arguments[:1] == ["privacy-synthesis"]:
             return privacy_synthesis.main(arguments[1:])
         return _run(_parser().parse_args(arguments))
@@ -70,7 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="mpc bench",
         description="Measure kernels, protocols and training here. `mpc bench compare OLD NEW`: two results side by side. "
         "`mpc bench soak`: memory over 10,000 training steps. `mpc bench privacy-adversarial`: what an encoder hides. "
-        "`mpc bench privacy-synthesis`: what synthetic records are worth. `mpc bench privacy-masking`: what masks leave.",
+        "`mpc bench privacy-synthesis`: what synthetic records are worth. `mpc bench privacy-masking`: what masks leave. "
+        "`mpc bench privacy-sgd`: membership inference with and without DP-SGD.",
         epilog=f"names:\n{names}\n\nexample: mpc bench protocols --only relu,product --json today.json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -125,7 +129,7 @@ def _run(options: argparse.Namespace) -> int:
 def _measured(entries: list[catalog.Entry], options: argparse.Namespace) -> list[Line]:
     workloads: dict[str, Callable[[Party, bool], Workload]] = {
         **protocols.WORKLOADS, **functions.WORKLOADS, **layers.WORKLOADS, **training.WORKLOADS,
-        **privacy_noise.WORKLOADS,
+        **privacy_noise.WORKLOADS, **privacy_sgd.WORKLOADS,
     }
     parties, repeat, quick = options.parties, options.repeat, options.quick
     lines: list[Line] = []
