@@ -83,5 +83,5 @@ def _places(model: Any, labels: npt.NDArray[Any], classes: int) -> npt.NDArray[n
     at = order[np.clip(np.searchsorted(listed[order], labels), 0, classes - 1)]
     if (listed[at] != labels).any():
         wrong = labels[listed[at] != labels][0]
-        raise ConfigError(f"got label {wrong!r}; want one of {classes} classes, numbers 0 to {classes - 1} or classes_")
+        raise ConfigError(f"got label {wrong!r}; want one of {classes} classes: 0 to {classes - 1}, or classes_")
     return np.asarray(at, np.int64)

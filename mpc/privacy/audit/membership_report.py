@@ -59,7 +59,11 @@ class MembershipReport:
     @property
     def null(self) -> Estimate:
         """The strongest attack's advantage when members and others are mixed: what so many records give by chance."""
-        scores = self.attacks[self.strongest]
+        return self.null_of(self.strongest)
+
+    def null_of(self, attack: str = "threshold") -> Estimate:
+        """The same of any attack."""
+        scores = self.attacks[attack]
         rng = np.random.default_rng(scores.seed + 1)
         mixed = rng.permutation(np.concatenate([scores.positives, scores.negatives]))
         count = len(scores.positives)

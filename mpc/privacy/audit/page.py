@@ -87,7 +87,7 @@ def kept_together(whole: Table) -> Table:
     """The table with spaces that do not break inside brackets and "95 %"."""
 
     def joined(text: str) -> str:
-        return _TOGETHER.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
+        return _TOGETHER.sub(lambda found: found[0].replace(" ", "\u00a0").replace("e-", "e\u2011"), text)
 
     return whole._replace(head=tuple(map(joined, whole.head)), lines=[tuple(map(joined, line)) for line in whole.lines])
 

@@ -24,7 +24,8 @@ def wire_inference(
     The adversary has run the program on half of the samples, whose labels it knows, and sees for the others every frame that
     a coalition receives and sends: each party but ``owner``, all of them together, and the dealer (rank ``parties``), unless
     ``coalitions`` (name -> ranks) says otherwise. The attackers get each word as a signed number, its low 16 bits, sums and
-    XORs of what several ranks sent in one operation, and sizes; of more than 200 columns the sums and then some by chance.
+    XORs of what several ranks sent in one operation, and sizes: of these the best one alone, and the 32 that tell its own
+    samples apart best.
     The best attacker is picked on one half of the other samples and counted on the second, both ways, so that 0 is chance.
     ``twin``: the same with protocol "clear", where plaintext travels, so that the audit can fail.
 
@@ -50,14 +51,16 @@ def wire_inference(
 
 def view(seen: Recording, ranks: Coalition, labels: Labels, attackers: Sequence[str] = ATTACKERS, seed: int = 0) -> WireView:
     """The advantage of fresh attackers with the frames of ``ranks``."""
-    x, words = features(seen, ranks, seed)
     rng = np.random.default_rng(seed)
     owned = np.zeros(len(labels), np.bool_)
     for value in np.unique(labels):
         members = rng.permutation(np.flatnonzero(labels == value))
         owned[members[: len(members) // 2]] = True
+    x, words = features(seen, ranks, labels, owned)
     classes, truth = int(labels.max()) + 1, labels[~owned]
-    guesses = np.array([scores(a, x[owned], labels[owned], x[~owned], classes, seed).argmax(1) for a in attackers])
+    single = x[:, :1]  # alone, so that it does not drown among the others
+    views = [(single, "logistic"), *((x, name) for name in attackers)]
+    guesses = np.array([scores(a, v[owned], labels[owned], v[~owned], classes, seed).argmax(1) for v, a in views])
     guess = _picked(guesses, truth, classes, rng)
     counts = Counts.of(guess[None], truth, np.arange(len(truth)), classes)
     return WireView(estimate(counts.advantages(resamples(len(truth)))), chance(guess, truth, classes), words)
