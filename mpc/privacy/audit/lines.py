@@ -33,7 +33,7 @@ def lines_of(name: str, found: Any) -> list[Line]:
     if isinstance(found, MembershipReport):
         told = "" if found.epsilon is None else f"ε {found.epsilon:.3g}, δ {found.delta:.2g}"
         return [
-            Line(name, f"membership, {attack}", found.advantage(attack), found.null_of(attack),
+            Line(name, f"membership, {attack}", found.advantage(attack), found.nulls[attack],
                  found.bound, told, scores=scores)
             for attack, scores in found.attacks.items()
         ]  # fmt: skip
@@ -70,7 +70,7 @@ def cells(line: Line, exposure: Exposure, first: bool) -> tuple[str, ...]:
         line.exposure, line.attack, interval(line.leak),
         f"{line.bound:.3f} ({line.guarantee})" if line.bound is not None else "",
         interval(quality) if quality is not None else "", exposure.told_cost if first else "",
-        interval(scores.rate_at()) if scores is not None and line.attack.startswith("membership") else "",
+        interval(scores.rate_at_few) if scores is not None and line.attack.startswith("membership") else "",
         f"{scores.auc.value:.3f}" if scores is not None else "",
         f"{line.null.value:.3f}" if line.null is not None else "", line.note,
     )  # fmt: skip

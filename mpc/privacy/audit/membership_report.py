@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -59,15 +60,18 @@ class MembershipReport:
     @property
     def null(self) -> Estimate:
         """The strongest attack's advantage when members and others are mixed: what so many records give by chance."""
-        return self.null_of(self.strongest)
+        return self.nulls[self.strongest]
 
-    def null_of(self, attack: str = "threshold") -> Estimate:
-        """The same of any attack."""
-        scores = self.attacks[attack]
-        rng = np.random.default_rng(scores.seed + 1)
-        mixed = rng.permutation(np.concatenate([scores.positives, scores.negatives]))
-        count = len(scores.positives)
-        return Scores.of(mixed[:count], mixed[count:], seed=scores.seed).advantage
+    @cached_property
+    def nulls(self) -> dict[str, Estimate]:
+        """The same of every attack."""
+        out = {}
+        for name, scores in self.attacks.items():
+            mixed = np.concatenate([scores.positives, scores.negatives])
+            mixed = np.random.default_rng(scores.seed + 1).permutation(mixed)
+            count = len(scores.positives)
+            out[name] = Scores.of(mixed[:count], mixed[count:], seed=scores.seed).advantage
+        return out
 
     @property
     def bound(self) -> float | None:
@@ -92,7 +96,7 @@ class MembershipReport:
         """Everything as plain numbers, for JSON."""
         return {
             "attacks": {
-                name: {"auc": plain(s.auc), "advantage": plain(s.advantage), "rate_at_1_percent": plain(s.rate_at())}
+                name: {"auc": plain(s.auc), "advantage": plain(s.advantage), "rate_at_1_percent": plain(s.rate_at_few)}
                 for name, s in self.attacks.items()
             },
             "strongest": self.strongest, "leak": plain(self.leak), "null": plain(self.null),
@@ -107,7 +111,7 @@ class MembershipReport:
 
     def __str__(self) -> str:
         lines = [f"{'attack':<20}{'advantage':<26}{'AUC':<26}true positives at 1 %"]
-        lines += [f"{n:<20}{s.advantage!s:<26}{s.auc!s:<26}{s.rate_at()}" for n, s in self.attacks.items()]
+        lines += [f"{n:<20}{s.advantage!s:<26}{s.auc!s:<26}{s.rate_at_few}" for n, s in self.attacks.items()]
         lines.append(f"{'mixed by chance':<20}{self.null}")
         if self.accuracy is not None:
             lines.append(f"accuracy on members {self.accuracy[0]}, on others {self.accuracy[1]}")

@@ -70,6 +70,11 @@ class Scores:
         p, n = self.guesses()
         return self._estimate(lambda w, v: np.asarray((w @ p) / w.sum(1) - (v @ n) / v.sum(1)))
 
+    @cached_property
+    def rate_at_few(self) -> Estimate:
+        """`rate_at` one in a hundred."""
+        return self.rate_at()
+
     def rate_at(self, false_positives: float = FEW) -> Estimate:
         """True positive rate of the lowest threshold with at most this rate of false positives; chance: the same rate.
 
