@@ -114,10 +114,12 @@ def from_shares(tensor: SecretTensor, public_key: PublicKey, layout: Layout) -> 
     truncation) and opens y = w + sum r_i with r_i below 2^(40 + log2(N) + log2(size)) of each party's own: within 2^-40 of
     independent of w for the whole vector; several vectors add up. Each party publishes an encryption of x_i + 2^64 r_i, packed
     (slots may overflow: only sums of plaintexts modulo n count), and 2^64 y is subtracted from their product. Rounds: 1 exact
-    truncation and 1. Error: that of the tensor, and floor to the layout's fraction bits where these are fewer.
+    truncation and 1. Error: that of the tensor, and rounding to the layout's fraction bits where these are fewer.
 
-    |x| <= layout.bound is the caller's promise (`tensor.clip(-bound, bound)` first, where it is none): nobody checks it,
-    and values beyond it overflow their slots. Raises ConfigError for more elements than y has room for: convert in parts.
+    |x| <= layout.bound is the caller's promise (`tensor.clip(-b, b)` first, where it is none, with b a multiple of the
+    session's 2^-frac_bits: 0.1 is shared as 6554 / 2^16, which is more than 0.1): nobody checks it, values beyond it
+    overflow their slots, and decryption refuses the whole vector. Raises ConfigError for more elements than y has room for:
+    convert in parts.
     """
     party, value = current(), tensor._value
     parties, size, n = party.world_size, tensor.numel(), public_key.n
@@ -128,7 +130,9 @@ def from_shares(tensor: SecretTensor, public_key: PublicKey, layout: Layout) -> 
         party.note("from_shares", public_key.fingerprint, layout, value.number)
         share = value.settled(exact=True)
         if share.scale > layout.frac_bits:
-            share = party.protocol.truncate(share, share.scale - layout.frac_bits, exact=True)
+            bits = share.scale - layout.frac_bits  # rounded as the bound is: by floor, -bound could be one unit beyond it
+            half = np.broadcast_to(np.uint64(1 << (bits - 1)), share.shape)
+            share = party.protocol.truncate(party.protocol.add_public(share, half), bits, exact=True)
         words = np.array(share.lifted(layout.frac_bits).words.reshape(-1), np.uint64)
         if not size:
             return EncryptedVector(public_key, layout, tensor.shape, [])

@@ -167,8 +167,18 @@ def test_tensors_of_every_kind_leave(parties: int) -> None:
     np.testing.assert_array_equal(got[0], x)
     np.testing.assert_allclose(got[1], x * x, atol=2.0**-15)
     np.testing.assert_allclose(got[2], x * 0.3 + 1, atol=2.0**-9)
-    np.testing.assert_array_equal(got[3], np.floor(x * 16) / 16)
+    np.testing.assert_array_equal(got[3], np.floor(x * 16 + 0.5) / 16)
     np.testing.assert_allclose(got[4], x.sum(), atol=2.0**-15)
+
+
+def test_values_at_the_bound_of_a_coarser_layout_leave() -> None:
+    """By floor -0.4 would be -103 units of 2^-8, and -0.7 -180, where these bounds are 102 and 179."""
+    shares = DEALT[3, 2]
+    for bound in (0.4, 0.7):
+        layout, x = Layout(bound=bound, frac_bits=8, addends=1), np.array([bound, -bound, 0.0, bound / 2, -bound * 0.999])
+        vector = run(lambda s, x=x, layout=layout: from_shares(mpc.share(x, owner=0), shares[0].public_key, layout))[0]
+        got = shares[0].key.combine(vector, [s.partial_decrypt(vector) for s in shares[1:]])
+        np.testing.assert_allclose(got, x, rtol=0, atol=2.0**-9 + 2.0**-17)
 
 
 def test_the_extremes_of_the_ring_leave() -> None:
