@@ -16,6 +16,9 @@ SAYS = {
     "federated.py": r"3 +5 +0 +6\.\d kB .*\nthe model that nobody has seen: 0\.9\d+",
     "federated_shares.py": r"2 was refused: its sealed part does not open.*\nmean over 3 hospitals and 2300 patients: 0\.098",
     "from_torch.py": r"total +11 (.*\n)*on its own: 0\.[78]\d+\nwith hospital 1's patients: 0\.9\d+",
+    "hospitals.py": r"test accuracy: 0\.9\d+ without noise, 0\.(8[5-9]|9)\d* of the model that may be published\n(.*\n)*"
+    r"Budget\(epsilon=2, .*, used=1\.3\d*, releases=12\)\n.*Nothing was opened(.*\n)*"
+    r".*how many are ill \[epsilon=0\.2, .*budget 0\.2 of 2(.*\n)*.*no budget covers them",
     "linear.py": r"R\^2 on the other patients: 0\.99",
     "notebook.py": r"every party learns \[0\.99\d*, 0\.99\d*\]",
     "resume.py": r"in batch 13 of 24: party 1 was killed by SIGKILL.*\n14 more batches: accuracy (0\.9\d|1\.00)",
