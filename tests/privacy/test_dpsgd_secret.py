@@ -215,6 +215,26 @@ def test_a_budget_refuses_before_anything_happens_and_batches_of_an_epoch_share_
     assert counts == [1, 1, 2, 2][: len(counts)] and len(counts) in (2, 4) and used <= 2.2
 
 
+def test_an_epoch_of_batches_costs_what_a_step_costs() -> None:
+    def program() -> Any:
+        with mpc.session() as s:
+            x, model = mpc.share(X if s.first else None, owner=0), nn.Linear(6, 1)
+            optimizer = DPSGD(model.parameters(), lr=0.01, noise_multiplier=3.0, coins=64)
+            for xb in optimizer.batches(x, size=5, epochs=2):
+                optimizer.zero_grad()
+                nn.functional.mse_loss(model(xb), np.ones((xb.shape[0], 1))).backward()
+                optimizer.step()
+                model(xb).mean().backward()
+                with pytest.raises(ConfigError, match="second step on one batch"):
+                    optimizer.step()
+            assert optimizer.steps == 6 and list(optimizer.releases.values()) == [2]
+            again = DPSGD(model)
+            again.load_state_dict(optimizer.state_dict())
+            assert again.epsilon(1e-6) == optimizer.epsilon(1e-6)
+
+    mpc.local(program, parties=2, threads=True)
+
+
 def test_what_cannot_be_clipped_is_refused() -> None:
     def program() -> None:
         with mpc.session() as s:

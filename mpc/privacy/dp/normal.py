@@ -12,6 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+import gmpy2
 import numpy as np
 import numpy.typing as npt
 
@@ -39,8 +40,6 @@ class Table(NamedTuple):
 @lru_cache(maxsize=1)
 def table() -> Table:
     """T_k = 2^128 P(cell < k) for k = 1 .. CELLS - 1."""
-    import gmpy2
-
     with gmpy2.context(precision=256):
         weights = [gmpy2.exp(-gmpy2.mpfr(k * k) / (2 << 2 * CELLS_BITS)) for k in range(CELLS)]
         whole, at, thresholds = sum(weights), gmpy2.mpfr(0), []
@@ -72,8 +71,6 @@ def kept(k: Integers, r: Integers, uniform: Words, more: Words) -> npt.NDArray[n
 
 
 def _below(k: int, r: int, number: int) -> bool:
-    import gmpy2
-
     with gmpy2.context(precision=256):
         exponent = gmpy2.mpfr(r * ((k << (WITHIN_BITS + 1)) + r)) / (2 << 2 * SIGMA_BITS)
         return bool(gmpy2.mpfr(number) < gmpy2.exp(-exponent) * gmpy2.mpfr(2) ** 128)

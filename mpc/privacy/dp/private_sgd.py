@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mpc.errors import ConfigError, NotSupported
@@ -60,9 +60,13 @@ class PrivateSGD(ABC):
     def released(self, key: tuple[Any, ...]) -> Guarantee:
         """What one release of this kind guarantees."""
 
-    def _charge(self, party: Party | None, key: tuple[Any, ...]) -> None:
-        """Before a step. Raises BudgetExceeded."""
-        if self.steps % self.disjoint_batches == 0:
+    @abstractmethod
+    def batches(self, *tensors: Any, size: int, epochs: int = 1) -> Iterator[Any]:
+        """Batches of rows that are accounted for as what they are, one step for each."""
+
+    def _charge(self, party: Party | None, key: tuple[Any, ...], due: bool) -> None:
+        """Before a step, which is a release of its own where ``due``. Raises BudgetExceeded."""
+        if due:
             budget.charge(party, self.released(key), f"{type(self).__name__} step {self.steps + 1}")
             self.releases[key] = self.releases.get(key, 0) + 1
         self.steps += 1
@@ -85,7 +89,8 @@ class PrivateSGD(ABC):
     @property
     def param_groups(self) -> list[dict[str, Any]]:
         """Of the inner optimiser; ``group["lr"]`` may change between steps."""
-        return self.optimizer.param_groups  # type: ignore[no-any-return]
+        groups: list[dict[str, Any]] = self.optimizer.param_groups
+        return groups
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients."""

@@ -2,15 +2,16 @@
 
 What is protected is the model that is revealed in the end (and whatever is computed from it): the parties' shares tell nothing
 anyway. Parties see which rows make up a batch, and subsampling amplifies only against those who do not, so none is accounted
-for; batches that partition the rows may share one price (``disjoint_batches``).
+for; but the batches of an epoch partition the rows and together cost what one costs.
 """
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-from mpc import nn
+from mpc import data, nn
 from mpc.autograd import Op
 from mpc.errors import ConfigError, NotSupported
 from mpc.ops.linalg import product
@@ -49,6 +50,7 @@ class SecretDPSGD(PrivateSGD):
     def _inner(self, lr: float, options: dict[str, Any]) -> Any:
         self._records: list[Record] = []
         self._layers: list[nn.Linear] = []
+        self._looping = self._ready = self._paid = False  # inside `batches`; before this batch's step; epoch charged
         known: set[int] = set()
         for name, module in self.model.named_modules():
             if module._buffers:
@@ -92,7 +94,9 @@ class SecretDPSGD(PrivateSGD):
         size = sum(p.numel() for layer in self._layers for p in (layer.weight, layer.bias) if p is not None)
         scale = 2 * party.frac_bits
         party.note("dpsgd", self.max_grad_norm, self.noise_multiplier, self.coins, rows, size, self.steps)
-        self._charge(party, (self.noise_multiplier, self.max_grad_norm, self.coins, size, scale))
+        due = self._due()
+        self._charge(party, (self.noise_multiplier, self.max_grad_norm, self.coins, size, scale), due)
+        self._ready, self._paid = False, True
         with party.scope(type(self).__name__):
             total = summed(records, self.max_grad_norm, self.loss_reduction)
             noise, _ = self.mechanism().on_grid(2.0**-scale, size)
@@ -104,8 +108,27 @@ class SecretDPSGD(PrivateSGD):
                         part = noisy[at : at + p.numel()].reshape(tuple(p.shape))
                         at += p.numel()
                         p.grad = SecretTensor(Value(party, part, 1.0 / rows))
-        self._records.clear()
         self.optimizer.step()
+        self.zero_grad()
+
+    def batches(self, *tensors: SecretTensor, size: int, epochs: int = 1) -> Iterator[Any]:
+        """`mpc.data.batches`: each epoch in a new public order, every row once; the steps of an epoch cost what one costs."""
+        loop = data.batches(*tensors, size=size, epochs=epochs)
+        self._looping = True
+        try:
+            for got in loop:
+                self._ready, self._paid = True, self._paid and loop.batch > 0
+                yield got
+        finally:
+            self._looping = False
+
+    def _due(self) -> bool:
+        """Is this step a release of its own?"""
+        if not self._looping:
+            return self.steps % self.disjoint_batches == 0
+        if not self._ready:
+            raise ConfigError("DPSGD: a second step on one batch; want one step a batch, an epoch is charged for that")
+        return not self._paid
 
     def _taken(self) -> tuple[list[Record], int]:
         """The records of one backward pass in the order of the layers, and how many examples they are of."""

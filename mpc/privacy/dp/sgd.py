@@ -4,7 +4,7 @@
 
     optimizer = privacy.DPSGD(model.parameters(), lr=0.1, max_grad_norm=1.0, noise_multiplier=1.1)
     with privacy.Budget(epsilon=3, delta=1e-6):
-        for xb, yb in optimizer.batches(x, y, size=64, epochs=20):      # torch; mpc.data.batches for shares
+        for xb, yb in optimizer.batches(x, y, size=64, epochs=20):
             optimizer.zero_grad(); loss(model(xb), yb).backward(); optimizer.step()
     print(optimizer.epsilon(1e-6))
 """

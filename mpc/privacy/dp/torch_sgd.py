@@ -94,7 +94,7 @@ class TorchDPSGD(PrivateSGD):
     def _noisy(self, samples: list[Any], n: int, expected: float, rate: float) -> None:
         if max(n, expected) >= MOST_ROWS or max(n, expected) / self.noise_multiplier >= 2.0**16:
             raise ConfigError(f"DPSGD: a batch of {n}; want less than {MOST_ROWS}, and than 2^16 times the noise multiplier")
-        self._charge(None, self._key(rate))
+        self._charge(None, self._key(rate), rate < 1 or self.steps % self.disjoint_batches == 0)
         self._drawn = None
         step = self.noise_multiplier * self.max_grad_norm * 2.0**-normal.SIGMA_BITS
         sums = clipped_sums(samples, self.max_grad_norm) if n else [p.new_zeros(p.shape).double() for p in self._params]
