@@ -9,7 +9,7 @@ import pytest
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy import GAN, Budget
 from mpc.privacy.dp import Guarantee
-from mpc.privacy.synthesis import private
+from mpc.privacy.synthesis import basis, private
 from mpc.privacy.synthesis.columns import Encoder
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
@@ -74,11 +74,27 @@ def test_a_table_comes_back_as_a_table() -> None:
 
 def test_images_come_back_as_images() -> None:
     images = RNG.integers(0, 256, (40, 8, 8), dtype=np.uint8)
-    made, labels = GAN(epochs=1, batch_size=20, width=4).fit(images, np.arange(40) % 2).sample(6)
-    assert made.shape == (6, 8, 8) and made.dtype == np.uint8 and set(labels) <= {0, 1}
+    for components in (0, 8):
+        gan = GAN(epochs=1, batch_size=20, width=4, hidden=(8,), components=components).fit(images, np.arange(40) % 2)
+        made, labels = gan.sample(6)
+        assert made.shape == (6, 8, 8) and made.dtype == np.uint8 and set(labels) <= {0, 1}
     for shape in ((40, 6, 6), (40, 4, 4), (40,)):
         with pytest.raises(ShapeError, match="multiples of 4"):
             GAN(epochs=1).fit(np.zeros(shape, np.uint8))
+
+
+def test_images_in_a_basis() -> None:
+    pixels = RNG.uniform(-1, 1, (50, 64)).astype(np.float32)
+    for whole in (basis.principal(pixels, 64), basis.cosines(8, 8, 1, 64)):
+        np.testing.assert_allclose(whole.decode(whole.encode(pixels)), pixels, atol=1e-4)
+    few = basis.principal(pixels, 10)
+    assert few.encode(pixels).shape == (50, 10)
+    np.testing.assert_allclose((few.encode(pixels) ** 2).mean(), 1, atol=0.05)
+    smooth = np.outer(np.linspace(-1, 1, 8), np.ones(8)).reshape(1, 64).astype(np.float32)
+    rough = basis.cosines(8, 8, 1, 12)
+    assert np.abs(rough.decode(rough.encode(smooth)) - smooth).max() < 0.15
+    colours = basis.cosines(8, 8, 3, 24).vectors
+    np.testing.assert_allclose(colours.T @ colours, np.eye(24), atol=1e-6)
 
 
 def test_with_epsilon_the_guarantee_is_kept_and_charged() -> None:

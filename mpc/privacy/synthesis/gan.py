@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.grid import positive
-from mpc.privacy.synthesis import networks, private, training
+from mpc.privacy.synthesis import basis, networks, private, training
 from mpc.privacy.synthesis.columns import Encoder, columns_of
 from mpc.privacy.synthesis.moments import known, numbered
 from mpc.privacy.synthesis.training import Settings
@@ -25,8 +25,9 @@ class GAN:
     """A conditional generative adversarial network: learns (record, label), then draws as many new records as are wanted.
 
     `fit` takes images (rows, height, width) or (rows, channels, height, width), numbers (rows, columns), or a table (a dict of
-    columns, a DataFrame) of numbers and categories. ``hidden``: widths of the perceptrons for tables; ``width``: channels of
-    the first convolution for images.
+    columns, a DataFrame) of numbers and categories. ``hidden``: widths of the perceptrons. Images are made
+    of ``components`` numbers in a basis, the principal components of the data or, with epsilon, cosines, which know nothing
+    of them; components=0: pixel by pixel, by convolutions of ``width`` channels, which take far longer to become as various.
 
     A GAN is no encryption and, without ``epsilon``, no guarantee: it may repeat records it was trained on, rare ones above all,
     and its synthetic records are to be treated as personal data until an audit says more. With ``epsilon`` the discriminator -
@@ -38,12 +39,12 @@ class GAN:
 
     def __init__(
         self, *, epochs: int = 50, batch_size: int = 128, noise_dim: int = 64, hidden: tuple[int, ...] = (128, 128),
-        width: int = 20, lr: float = 5e-4, average: float = 0.999, loss: str | None = None, seed: int = 0,
+        components: int = 64, width: int = 20, lr: float = 5e-4, average: float = 0.999, loss: str | None = None, seed: int = 0,
         epsilon: float | None = None, delta: float = 1e-5, max_grad_norm: float = 1.0,
     ) -> None:  # fmt: skip
-        if epochs < 1 or batch_size < 2 or noise_dim < 1 or not hidden or min(*hidden, width) < 1:
+        if epochs < 1 or batch_size < 2 or noise_dim < 1 or not hidden or min(*hidden, width, components + 1) < 1:
             raise ConfigError(f"GAN: got epochs={epochs}, batch_size={batch_size}, noise_dim={noise_dim}, hidden={hidden}, "
-                              f"width={width}; want counts of at least 1 (a batch of at least 2)")
+                              f"components={components}, width={width}; want counts of at least 1 (a batch of 2, components 0)")
         if not (lr > 0 and 0 <= average < 1):
             raise ConfigError(f"GAN: got lr={lr}, average={average}; want lr > 0 and 0 <= average < 1")
         if loss not in (None, "logistic", "wasserstein"):
@@ -57,7 +58,7 @@ class GAN:
             raise ConfigError("GAN: got loss='wasserstein' with epsilon; want 'logistic': the penalty of the other "
                               "has no gradient of one record alone")
         self.guarantee_: Guarantee | None = None
-        self.width = width
+        self.width, self.components = width, components
         self._generator: Any = None
 
     def fit(
@@ -114,7 +115,7 @@ class GAN:
         s, self.guarantee_ = self.settings, None
         if self.epsilon is None:
             self.frequencies_ = counts / counts.sum()
-            s = replace(s, loss=s.loss or ("wasserstein" if self._shape is None else "logistic"))
+            s = replace(s, loss=s.loss or ("logistic" if self._convolves else "wasserstein"))
             return training.train(self._pair(), x, numbers, len(counts), s, log)
         part = private.FOR_COUNTS * self.epsilon if len(counts) > 1 else 0.0
         self.frequencies_, spent = private.noisy_frequencies(counts, part) if part else (np.ones(1), Guarantee())
@@ -154,8 +155,15 @@ class GAN:
         if not self._low < self._high:
             raise ConfigError(f"fit: got low={self._low}, high={self._high}; want low < high")
         self._shape, self._dtype = x.shape[1:], x.dtype
-        pixels = np.clip(x.reshape(len(x), -1, *x.shape[-2:]), self._low, self._high)
-        return np.asarray((pixels - self._low) * (2 / (self._high - self._low)) - 1, np.float32)
+        size = (math.prod(x.shape[1:-2]), *x.shape[-2:])
+        pixels = np.clip(x.reshape(len(x), -1), self._low, self._high)
+        pixels = np.asarray((pixels - self._low) * (2 / (self._high - self._low)) - 1, np.float32)
+        if self._convolves:
+            return pixels.reshape(len(x), *size)
+        count = min(self.components, pixels.shape[1])
+        learned = self.epsilon is None
+        self._basis = basis.principal(pixels, count) if learned else basis.cosines(size[1], size[2], size[0], count)
+        return self._basis.encode(pixels)
 
     def _labels(self, y: npt.NDArray[Any], rows: int, classes: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         if y.shape != (rows,):
@@ -170,16 +178,23 @@ class GAN:
             raise ValueError(f"fit: got {rows} records, some label with fewer than {FEWEST}; want at least {FEWEST} of each")
         return numbers, counts
 
+    @property
+    def _convolves(self) -> bool:
+        return self._shape is not None and not self.components
+
     def _pair(self) -> tuple[Any, Any]:
         s, classes = self.settings, len(self.classes_)
-        if self._shape is not None:
-            image = (self._shape if len(self._shape) == 3 else (1, *self._shape))
+        if self._convolves:
+            image = self._shape if len(self._shape) == 3 else (1, *self._shape)
             return networks.image_pair(image, classes, s.noise_dim, self.width)
+        if self._shape is not None:
+            return networks.row_pair(self._basis.vectors.shape[1], classes, s.noise_dim, s.hidden, None)
         output = networks.mixed(self._encoder.blocks(), TEMPERATURE)
         return networks.row_pair(self._encoder.width, classes, s.noise_dim, s.hidden, output)
 
     def _decoded(self, out: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> Any:
         if self._shape is not None:
+            out = out if self._convolves else self._basis.decode(out)
             pixels = (out.reshape(-1, *self._shape) + 1) * ((self._high - self._low) / 2) + self._low
             x: Any = np.rint(pixels).astype(self._dtype) if self._dtype.kind in "iu" else pixels.astype(self._dtype)
         else:
