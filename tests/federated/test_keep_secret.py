@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mpc
-from mpc.errors import ConfigError, NotSupported, SessionError
+from mpc.errors import ConfigError, NotSupported, ProgramMismatch, SessionError
 from mpc.federated import Client, FedAvg, PaillierAggregator, PlainAggregator, Round, TooFewContributors, Training, weights
 from tests.federated.models import clients, net, normed, records, state, torch
 from tests.federated.paillier_keys import PUBLIC, SHARES
@@ -177,3 +177,21 @@ def wrong(settings: dict[str, Any]) -> Any:
 )
 def test_what_cannot_stay_secret_is_refused_at_every_party(settings: dict[str, Any], said: str) -> None:
     assert all(said in text for text in run(wrong, settings))
+
+
+def another_s_mean(change: dict[str, Any]) -> str:
+    with mpc.session() as s:
+        settings: dict[str, Any] = {"task": "t", "max_clients": 5, "max_weight": 200, "bound": 8.0, "round": 1}
+        settings |= change if s.rank == 1 else {}
+        number = settings.pop("round")
+        aggregator = PaillierAggregator(PUBLIC, key_share=SHARES[s.rank], **settings)
+        sent = [aggregator.client_message([0.5], client=name, round=1) for name in "ab"] if s.rank == 0 else None
+        with pytest.raises(ProgramMismatch, match="contributions|encrypted mean"):
+            aggregator.combine(sent, round=number, length=1, keep_secret=True)
+        raise ProgramMismatch("as it should be")
+
+
+@pytest.mark.parametrize("change", [{"task": "another"}, {"round": 2}, {"bound": 4.0}])
+def test_a_party_that_wants_another_mean_is_told(change: dict[str, Any]) -> None:
+    with pytest.raises(ProgramMismatch, match="as it should be"):
+        run(another_s_mean, change)

@@ -68,6 +68,7 @@ def combine(aggregator: PaillierAggregator, messages: Sequence[bytes] | None, ro
         raise ConfigError("keep_secret under Paillier encryption needs this party's share of the key: "
                           "PaillierAggregator(key_share.public_key, key_share=...), of a key that mpc.paillier.deal made")
     with party.scope("encrypted mean"):
+        party.note("contributions", aggregator.task, round, length, aggregator.digest())
         total = _announced(aggregator, party, messages, round, length)
         count = len(total.accepted)
         allowed(total.values, aggregator.min_clients)
