@@ -25,7 +25,6 @@ def deal(
     *, insecure_primes: tuple[int, int] | None = None,
 ) -> list[KeyShare]:
     """A fresh key's shares by rank; ``shares[0].key`` is the public side. For a process that forgets (see above).
-    With ``threshold=1`` every party alone can decrypt everything, as the owner of a whole key could.
 
     Takes some seconds at 2048 bits; ``progress`` is called with the number of candidates tested so far.
     ``insecure_primes``: these safe primes, of any size, instead of fresh ones (tests). Raises ConfigError.

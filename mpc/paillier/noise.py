@@ -2,8 +2,8 @@
 
 With h (Damgård, Jurik, Nielsen, "A generalization of Paillier's public-key system with applications to electronic
 voting", Int. J. Inf. Security 9, 2010): (h^n)^s with h = -y^2 mod n and s of |n| / 2 bits, by a table of powers of h^n.
-That rests on decisional composite residuosity *and* on h^s with short s looking like a random element of Jacobi symbol 1,
-which Goldreich and Rosen (J. Cryptology 16, 2003) prove from factoring for exponents of |n| / 2 bits.
+That rests on decisional composite residuosity *and* on h^s with short s looking like one with s as long as n, which
+Goldreich and Rosen (J. Cryptology 16, 2003) prove from factoring for exponents of |n| / 2 bits.
 Without h (phe's keys): r^n with r below n, many times slower.
 
 s and r come from os.urandom. Constant-time: the powers with secret s, where the machine has the kernel of

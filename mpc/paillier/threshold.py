@@ -232,8 +232,11 @@ class KeyShare:
 def check_parties(parties: int, threshold: int) -> None:
     """Raises ConfigError unless ``threshold`` of ``parties`` can hold a key."""
     whole = type(parties) is int and type(threshold) is int
-    if not whole or not (2 <= parties <= MAX_PARTIES and 1 <= threshold <= parties):
-        raise ConfigError(f"got threshold {threshold} of {parties} parties; want 2 to {MAX_PARTIES} parties and 1 to all")
+    if not whole or not (2 <= threshold <= parties <= MAX_PARTIES):
+        raise ConfigError(
+            f"got threshold {threshold} of {parties} parties; want 2 to {MAX_PARTIES} parties and a threshold of 2 to all of "
+            "them: with 1 every party alone reads everything"
+        )
 
 
 def _hash(label: bytes, *numbers: Any) -> bytes:

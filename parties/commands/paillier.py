@@ -26,7 +26,7 @@ def paillier() -> None:
 @app.command()
 def deal(
     parties: Annotated[int, typer.Option("-n", "--parties", min=MIN_PARTIES, max=MAX_PARTIES)] = 3,
-    threshold: Annotated[int, typer.Option(min=1, help="How many of the parties can decrypt together.")] = 2,
+    threshold: Annotated[int, typer.Option(min=2, help="How many of the parties can decrypt together.")] = 2,
     bits: Annotated[int, typer.Option(help="2048 or 3072.")] = 2048,
     out: Annotated[str, typer.Option(metavar="DIR", help="Where the files are written.")] = ".",
     config: Annotated[str | None, typer.Option(metavar="run.toml", help="Seal every share for its party.")] = None,

@@ -78,7 +78,8 @@ class PaillierAggregator(Aggregator):
 
     def settings(self) -> tuple[Any, ...]:
         room = (self.bound, self.max_clients, self.max_weight)
-        return (self.public_key.fingerprint, *room, self.frac_bits)
+        h = self.public_key.h
+        return (self.public_key.fingerprint, f"{h:x}" if h is not None else "", *room, self.frac_bits)
 
     def client_message(self, update: Any, weight: float = 1, *, client: str, round: int) -> bytes:
         values = checked_update(update, self.bound)
