@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from mpc.errors import ConfigError
+from mpc.errors import ConfigError, NotSupported
 from mpc.federated.aggregators.base import Aggregator
 from mpc.federated.aggregators.key_holders import KeyOwner
 from mpc.federated.aggregators.paillier import PaillierAggregator
@@ -12,6 +12,7 @@ from mpc.federated.aggregators.plain import PlainAggregator
 from mpc.federated.aggregators.shares import SharesAggregator
 from mpc.federated.clients import Client
 from mpc.paillier.keys import generate_keypair
+from mpc.privacy.dp import Gaussian
 
 NAMES: Final = ("plain", "paillier", "shares")
 LOCAL_PARTIES: Final = 3  # of "shares", where nobody says otherwise
@@ -22,11 +23,22 @@ MIN_CLIENTS: Final = 2  # a sum over one client is that client's update
 class Choice:
     """An aggregator, or the name of one with what it takes. Raises ConfigError."""
 
-    def __init__(self, wanted: Aggregator | str, min_clients: int | None, max_norm: float | None, bound: float | None) -> None:
+    def __init__(
+        self, wanted: Aggregator | str, min_clients: int | None, max_norm: float | None, bound: float | None,
+        dp: Gaussian | None = None,
+    ) -> None:  # fmt: skip
         if not isinstance(wanted, Aggregator) and wanted not in NAMES:
             raise ConfigError(f"got aggregator={wanted!r}; want {', '.join(map(repr, NAMES))}, or an Aggregator")
         if isinstance(wanted, Aggregator) and min_clients is not None:
             raise ConfigError("got min_clients beside an Aggregator, which has its own; give it to one of them")
+        if dp is not None and isinstance(wanted, Aggregator):
+            raise ConfigError("got dp beside an Aggregator; give it to SharesAggregator(dp=...)")
+        if dp is not None and wanted != "shares":
+            raise NotSupported(f"dp with aggregator {wanted!r}: noise that is added by whoever opens the sum hides nothing "
+                               "from it; want aggregator='shares', where nobody knows the noise")
+        if dp is not None and max_norm is None:
+            raise ConfigError("dp without max_norm: noise is measured by the norm that the parties enforce")
+        self.dp = dp
         if min_clients is not None and min_clients < 1:
             raise ConfigError(f"got min_clients={min_clients}; want at least 1")
         if bound is not None and not 0 < bound < float("inf"):
@@ -70,4 +82,6 @@ class Choice:
         """Aggregation on shares among `LOCAL_PARTIES` parties in this process, or those whose ``keys`` are given."""
         if self.max_norm is not None:
             keys["max_norm"] = self.max_norm
-        return SharesAggregator(LOCAL_PARTIES, bound=self.checked, max_weight=largest, min_clients=self.min_clients, **keys)
+        return SharesAggregator(
+            LOCAL_PARTIES, bound=self.checked, max_weight=largest, min_clients=self.min_clients, dp=self.dp, **keys
+        )

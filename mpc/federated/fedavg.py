@@ -25,6 +25,7 @@ from mpc.federated.evaluation import Evaluate, evaluation
 from mpc.federated.history import History, Round
 from mpc.federated.server_optimizers import ServerOptimizer
 from mpc.federated.weights import Module
+from mpc.privacy.dp import Gaussian
 
 FLOAT32: Final = 4
 VOID: Final = (TooFewContributors, IntegrityError)  # what makes a round void; the model stays
@@ -45,7 +46,9 @@ class FedAvg:
     aggregators that can (shares, plain) refuse longer ones. ``bound``: the largest |value| of an update, 16 unless given; a
     client whose update has a larger one is refused. "shares" checks it where it is given, at 9 bytes a value, and always a
     norm: ``max_norm``, or 32. ``seed``: initial weights, choice of clients, shuffles and dropout, for
-    experiments; keys, masks and shares never come from it.
+    experiments; keys, masks and shares never come from it. ``dp``: a `privacy.Gaussian` with aggregator "shares", equal weights
+    and a ``max_norm``: each round's sum opens with noise that nobody knows, which hides one client's whole update
+    (`mpc.federated.noise`) and is charged to open budgets; every round is a release, and BudgetExceeded ends `fit` before it.
 
     Raises ConfigError for settings that cannot work, and where torch is missing.
     """
@@ -57,7 +60,7 @@ class FedAvg:
         server_optimizer: ServerOptimizer | str | None = None, fraction: float = 1.0, min_clients: int | None = None,
         max_norm: float | None = None, bound: float | None = None, epochs: int = 1, batch_size: int | None = 32,
         lr: float = 0.1, momentum: float = 0.0, optimizer: Callable[[Any], Any] | None = None,
-        loss: Loss | str = "cross_entropy", one_step: bool = False, seed: int | None = None,
+        loss: Loss | str = "cross_entropy", one_step: bool = False, seed: int | None = None, dp: Gaussian | None = None,
     ) -> None:  # fmt: skip
         if weights not in ("samples", "equal"):
             raise ConfigError(f"got weights={weights!r}; want 'samples' or 'equal'")
@@ -65,7 +68,9 @@ class FedAvg:
             raise ConfigError(f"got fraction={fraction!r}; want 0 < fraction <= 1")
         self.training = Training(epochs, batch_size, lr, momentum, loss, one_step, max_norm, optimizer)
         self.server_optimizer = server_optimizers.chosen(server_optimizer)
-        self.choice = choice.Choice(aggregator, min_clients, max_norm, bound)
+        self.choice = choice.Choice(aggregator, min_clients, max_norm, bound, dp)
+        if dp is not None and weights != "equal":
+            raise ConfigError("dp with weights='samples': a client of many records would need as much more noise; want 'equal'")
         self.weights, self.fraction, self.seed = weights, fraction, seed
         self.model = _made(model, seed)
         self.history = History()

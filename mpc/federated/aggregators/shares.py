@@ -21,6 +21,7 @@ from mpc import party as current_party
 from mpc.config import MAX_PARTIES, MIN_PARTIES, announced
 from mpc.errors import ConfigError, NotSupported
 from mpc.federated import messages as wire
+from mpc.federated import noise
 from mpc.federated.aggregators import relay
 from mpc.federated.aggregators.base import Aggregator, Combined, TooFewContributors, checked_weight
 from mpc.federated.aggregators.relay import LEADER, SEED_BYTES, Status
@@ -32,6 +33,7 @@ from mpc.fixed_point import Words
 from mpc.launch import local
 from mpc.ops.value import Value
 from mpc.party import Party
+from mpc.privacy.dp import Gaussian
 from mpc.session import session
 from mpc.sharing import Share, add, concatenate
 from mpc.tensor import SecretTensor
@@ -45,8 +47,9 @@ class SharesAggregator(Aggregator):
 
     ``public_keys``: the parties' by rank, as `mpc keygen` printed them and run.toml has them; clients must have them from
     somebody they trust, for whoever chooses the keys reads the updates. ``parties`` instead: fresh keys in this process, for
-    local runs. ``secret_key``: this party's, where it is not the session's own. ``max_norm``, ``bound``, ``max_weight``,
-    ``frac_bits``: see `Limits`. ``min_clients``: 2 unless given, since the mean of one is its update.
+    local runs. ``secret_key``: this party's, where it is not the session's own. ``dp``: a `privacy.Gaussian`, whose noise is
+    added on shares before a sum opens (`mpc.federated.noise`: what it protects); it wants max_weight=1. ``max_norm``,
+    ``bound``, ``max_weight``, ``frac_bits``: see `Limits`. ``min_clients``: 2 unless given: the mean of one is its update.
     """
 
     kind: ClassVar[str] = "shares"
@@ -54,10 +57,13 @@ class SharesAggregator(Aggregator):
     def __init__(
         self, parties: int = 3, *, public_keys: Sequence[str] | None = None, secret_key: str | None = None,
         max_norm: float | None = 32.0, bound: float | None = None, max_weight: int = 1 << 20, frac_bits: int = 20,
-        task: str | None = None, min_clients: int = 2,
+        task: str | None = None, min_clients: int = 2, dp: Gaussian | None = None,
     ) -> None:  # fmt: skip
         super().__init__(task=task, min_clients=min_clients)
         self.limits = Limits(frac_bits, max_norm, bound, max_weight)
+        self.dp = dp
+        if dp is not None:
+            noise.checked(dp, self.limits)
         self._secrets: tuple[str, ...] = ()  # of all parties, where this process plays them all
         if public_keys is None:
             if not MIN_PARTIES <= parties <= MAX_PARTIES:
@@ -101,14 +107,20 @@ class SharesAggregator(Aggregator):
         the weighted sum with the total weight, or with ``keep_secret`` the total weight alone. At the leader ``refused`` also
         has what was no message. Error of the mean: 2^-(frac_bits + 1); kept secret, also one unit of the session's fixed
         point and 2^-16 of the value.
-        Raises TooFewContributors at every party, then nothing of the sum is revealed; ConfigError where a sum could wrap.
+        Raises TooFewContributors at every party, then nothing of the sum is revealed; ConfigError where a sum could wrap; with
+        ``dp`` BudgetExceeded, with nothing of the sum opened, and NotSupported for ``keep_secret``.
         """
+        if keep_secret and self.dp is not None:
+            raise NotSupported("keep_secret with dp: a mean that is not opened needs no noise yet; add it where something "
+                               "opens, with reveal(dp=...)")
         if current_party._CURRENT.get() is not None:
             return self._combined(current_party.current(), messages, round, length, keep_secret)
         if keep_secret:
             raise NotSupported("keep_secret outside a session: open `with mpc.session()` and call combine at every party")
         if len(self._secrets) != self.parties:
             raise ConfigError("this aggregator has public keys alone: combine in a session of the parties with the secret ones")
+        if self.dp is not None:  # once, and not by each of the threads, which share the budgets
+            noise.charge(None, self.dp, self.limits, length, round)
         program = partial(_as_party, self, list(messages or ()), round, length)
         result: Combined | TooFewContributors = local(program, parties=self.parties, threads=True)[LEADER]
         if isinstance(result, TooFewContributors):
@@ -116,7 +128,7 @@ class SharesAggregator(Aggregator):
         return result
 
     def _combined(
-        self, party: Party, messages: Sequence[bytes] | None, round: int, length: int, keep_secret: bool
+        self, party: Party, messages: Sequence[bytes] | None, round: int, length: int, keep_secret: bool, charged: bool = False
     ) -> Combined:
         if party.config.protocol != "additive":
             raise NotSupported(f"shares under protocol {party.config.protocol!r}, which hides nothing: use aggregator 'plain'")
@@ -154,6 +166,8 @@ class SharesAggregator(Aggregator):
             if not batch.remaining:
                 break
         self.enough(len(accepted), refused)
+        if self.dp is not None and not charged:
+            noise.charge(party, self.dp, self.limits, length, round)
         self.count([message.header.report for _, message in accepted])  # first: who sees a sum and fails makes no second one
         mean, weight = self._finish(party, total, len(accepted), round, length, keep_secret)
         return Combined(mean, weight, tuple(place for place, _ in accepted), dict(sorted(refused.items())))
@@ -219,7 +233,11 @@ class SharesAggregator(Aggregator):
     ) -> tuple[Any, float]:
         (whole,) = total
         if not keep_secret:
-            got = party.reveal(whole, None, f"weighted sum and total weight of {count} contributions to round {round}", False)
+            remark = ""
+            if self.dp is not None:
+                whole, remark = noise.added(party, self.dp, self.limits, whole, length, count)
+            reason = f"weighted sum and total weight of {count} contributions to round {round}"
+            got = party.reveal(whole, None, reason, False, remark=remark)
             assert got is not None
             return self.limits.decode(got[:-1], float(got[-1])), float(got[-1])
         got = party.reveal(whole[np.array([length])], None, f"total weight of {count} contributions to round {round}", False)
@@ -245,6 +263,6 @@ def _as_party(
 ) -> Combined | TooFewContributors:
     with session() as party:
         try:
-            return aggregator.combine(messages if party.rank == LEADER else None, round=round, length=length)
+            return aggregator._combined(party, messages if party.rank == LEADER else None, round, length, False, charged=True)
         except TooFewContributors as error:  # at all parties
             return error
