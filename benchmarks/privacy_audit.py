@@ -23,7 +23,10 @@ from mpc.privacy.dp.sgd import DPSGD
 DELTA: Final = 1e-5
 HIDDEN: Final = 128
 PLAIN_EPOCHS: Final = 150
-PRIVATE: Final = {"epochs": 30, "size": 64, "lr": 0.5, "max_grad_norm": 1.0}
+PRIVATE_EPOCHS: Final = 30
+PRIVATE_SIZE: Final = 64  # of a batch, on average
+PRIVATE_LR: Final = 0.5
+NORM: Final = 1.0  # that gradients are clipped to
 
 
 class Case(NamedTuple):
@@ -80,9 +83,9 @@ def private(case: Case, x: Any, y: Any, seed: int, noise: float, spent: list[flo
     import torch
 
     model = network(case, seed)
-    optimizer = DPSGD(model, PRIVATE["lr"], PRIVATE["max_grad_norm"], noise)
+    optimizer = DPSGD(model, PRIVATE_LR, NORM, noise)
     xt, yt = torch.as_tensor(x).float(), torch.as_tensor(y)
-    for xb, yb in optimizer.batches(xt, yt, size=PRIVATE["size"], epochs=PRIVATE["epochs"]):  # type: ignore[attr-defined]
+    for xb, yb in optimizer.batches(xt, yt, size=PRIVATE_SIZE, epochs=PRIVATE_EPOCHS):
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(model(xb), yb).backward()
         optimizer.step()

@@ -22,7 +22,7 @@ ROC_CSS: Final = """
 .tight th + th, .tight td + td { padding-left: 16px; }
 .tight td { min-width: 3.6em; }
 .tight td:first-child { min-width: 8em; }
-.tight th:last-child, .tight td:last-child { text-align: left; }
+.noted th:last-child, .noted td:last-child { text-align: left; }
 .leaks { display: grid; grid-template-columns: minmax(11em, max-content) 1fr 12.5em; gap: 9px 18px; align-items: center;
   font-size: 14px; font-variant-numeric: tabular-nums; }
 .leaks .label { overflow-wrap: anywhere; line-height: 1.35; }

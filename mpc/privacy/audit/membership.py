@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy.audit.confidence import Output, confidences
-from mpc.privacy.audit.intervals import Floats
+from mpc.privacy.audit.intervals import Estimate, Floats, Labels
 from mpc.privacy.audit.membership_report import MembershipReport
 from mpc.privacy.audit.roc import Scores, numbered, share
 
@@ -51,15 +51,14 @@ def membership_inference(
         raise ConfigError(f"got epsilon {epsilon!r}, delta {delta!r}; want epsilon from 0 and delta from 0 to below 1")
     whose = [numbered(None if groups is None else groups[k], len(y)) for k, (_, y) in enumerate(pairs)]
     sure = [confidences(model, x, y, output) for x, y in pairs]
-    attacks = {"threshold": Scores.of(sure[0][0], sure[1][0], *whose, seed)}
+    attacks = {"threshold": Scores.of(sure[0][0], sure[1][0], whose[0], whose[1], seed)}
     if train is not None:
         ratio = likelihood_ratios(np.concatenate([s for s, _ in sure]), pairs, train, shadows, output, seed)
-        attacks["likelihood ratio"] = Scores.of(ratio[: len(whose[0])], ratio[len(whose[0]) :], *whose, seed)
+        attacks["likelihood ratio"] = Scores.of(ratio[: len(whose[0])], ratio[len(whose[0]) :], whose[0], whose[1], seed)
     accuracy = None
     if sure[0][1] is not None and sure[1][1] is not None:
-        right = (np.asarray(sure[0][1], np.float64), np.asarray(sure[1][1], np.float64))
-        accuracy = tuple(share(np.bincount(g, r), np.bincount(g).astype(np.float64)) for g, r in zip(whose, right, strict=True))
-    return MembershipReport(attacks, epsilon, delta, accuracy, shadows if train is not None else 0)  # type: ignore[arg-type]
+        accuracy = _accuracy(sure[0][1], whose[0]), _accuracy(sure[1][1], whose[1])
+    return MembershipReport(attacks, epsilon, delta, accuracy, shadows if train is not None else 0)
 
 
 def likelihood_ratios(
@@ -89,6 +88,11 @@ def _design(records: int, part: float, shadows: int, seed: int) -> npt.NDArray[n
     with_ = min(max(round(part * shadows), 2), shadows - 2)
     order = np.random.default_rng(seed).random((shadows, records)).argsort(0)
     return np.asarray(order < with_)
+
+
+def _accuracy(right: npt.NDArray[np.bool_], groups: Labels) -> Estimate:
+    hits = np.bincount(groups, right.astype(np.float64))
+    return share(np.asarray(hits, np.float64), np.bincount(groups).astype(np.float64))
 
 
 def _checked(records: Records, name: str) -> Records:

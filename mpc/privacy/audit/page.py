@@ -79,8 +79,9 @@ def _leaks(lines: list[Line]) -> str:
 
 
 def _table(report: AuditReport) -> str:
-    body = grid(kept_together(table(report)), "Leak, quality and cost")
-    return section("Leak, quality and cost", SHORT, f'<div class="tight">{body}</div>')
+    whole = kept_together(table(report))
+    kind = "tight noted" if whole.head[-1] == "about" else "tight"
+    return section("Leak, quality and cost", SHORT, f'<div class="{kind}">{grid(whole, "Leak, quality and cost")}</div>')
 
 
 def kept_together(whole: Table) -> Table:

@@ -96,7 +96,7 @@ def chance(guesses: Labels, truth: Labels, classes: int) -> float:
 
 def _coalitions(parties: int, owner: int) -> dict[str, Coalition]:
     others = tuple(rank for rank in range(parties) if rank != owner)
-    out = {f"party {rank}": (rank,) for rank in others}
+    out: dict[str, Coalition] = {f"party {rank}": (rank,) for rank in others}
     if len(others) > 1:
         out[f"parties {', '.join(map(str, others))}"] = others
     return {**out, "the dealer": (parties,)}
