@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -184,30 +185,41 @@ class MomentSynthesizer:
         return [_Release(*r) for r in zip((1.0, norm, product), self.weights, steps, sizes, strict=True)]
 
     def _calibrated(self, records: Records, number: int) -> list[Gaussian | None]:
-        """The least noise, to half a percent, with which all three together are (epsilon, delta) private."""
         self.guarantee_ = None
         if self.epsilon is None:
             return [None] * 3
-        releases = self.releases(records, number)
+        releases = tuple(self.releases(records, number))
+        noises = _noises(_sigma(self.epsilon, self.delta, releases), self.delta, releases)
+        self.guarantee_ = _guarantee(noises, releases)
+        return list(noises)
 
-        def noises(sigma: float) -> list[Gaussian]:
-            return [Gaussian(delta=self.delta, sensitivity=r.sensitivity, noise_multiplier=sigma / r.weight, truncations=0)
-                    for r in releases]  # fmt: skip
 
-        def guarantee(sigma: float) -> Guarantee:
-            parts = [g.on_grid(r.step, r.size)[1] for g, r in zip(noises(sigma), releases, strict=True)]
-            return parts[0] + parts[1] + parts[2]
+def _noises(sigma: float, delta: float, releases: tuple[_Release, ...]) -> list[Gaussian]:
+    return [Gaussian(delta=delta, sensitivity=r.sensitivity, noise_multiplier=sigma / r.weight, truncations=0)
+            for r in releases]  # fmt: skip
 
-        low, high = 0.0, 1.0
-        while guarantee(high).delta(self.epsilon) > self.delta:
-            low, high = high, high * 2
-            if high > 1e6:
-                raise ValueError(f"no noise makes it ({self.epsilon:g}, {self.delta:g}) private; want more epsilon or delta")
-        while high - low > 0.005 * high:
-            middle = (low + high) / 2
-            low, high = (low, middle) if guarantee(middle).delta(self.epsilon) <= self.delta else (middle, high)
-        self.guarantee_ = guarantee(high)
-        return list(noises(high))
+
+def _guarantee(noises: list[Gaussian], releases: tuple[_Release, ...]) -> Guarantee:
+    parts = [g.on_grid(r.step, r.size)[1] for g, r in zip(noises, releases, strict=True)]
+    return parts[0] + parts[1] + parts[2]
+
+
+@lru_cache(maxsize=64)
+def _sigma(epsilon: float, delta: float, releases: tuple[_Release, ...]) -> float:
+    """The least noise, to half a percent, with which all releases together are (epsilon, delta) private. Public."""
+
+    def enough(sigma: float) -> bool:
+        return _guarantee(_noises(sigma, delta, releases), releases).delta(epsilon) <= delta
+
+    low, high = 0.0, 1.0
+    while not enough(high):
+        low, high = high, high * 2
+        if high > 1e6:
+            raise ValueError(f"no noise makes it ({epsilon:g}, {delta:g}) private; want more epsilon or delta")
+    while high - low > 0.005 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
 
 
 def known(classes: Any) -> npt.NDArray[Any]:
