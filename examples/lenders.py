@@ -61,10 +61,10 @@ with mpc.session() as s:
     if s.rank == 0:
         print("records:", "made up by scikit-learn (make_classification)" if path is None else path)
         together = (hits[0] / hits[1] + (hits[2] - hits[0]) / (len(test_y) - hits[1])) / 2
-        alone = MLPClassifier((16,), random_state=0, tol=1e-3, max_iter=1000).fit(x[mine], y[mine])  # in the clear, of its own records
+        alone = MLPClassifier((16,), random_state=0, tol=1e-3, max_iter=1000).fit(x[mine], y[mine])
         guesses = alone.predict_proba(test_x)[:, 1] > LIKELY
         print(f"balanced accuracy: {together:.3f} of the model of all {len(y)} customers, {found(guesses, test_y):.3f} of what "
               f"lender 0 makes of its own {len(y[mine])}")  # fmt: skip
         print("lender 0's applicants, likely to fail:", [f"{p:.2f}" for p in scores])
         print(ledger_text(s.report().ledger, s.world_size))
-        print("The model was never revealed. Scores tell something about it, many of them much: limit how many a lender may ask.")
+        print("The model was never revealed. Scores tell something about it, many of them much: limit them.")

@@ -19,7 +19,7 @@ SAYS = {
     "hospitals.py": r"test accuracy: 0\.9\d+ without noise, 0\.(8[5-9]|9)\d* of the model that may be published\n(.*\n)*"
     r"Budget\(epsilon=2, .*, used=1\.3\d*, releases=12\)\n.*Nothing was opened(.*\n)*"
     r".*how many are ill \[epsilon=0\.2, .*budget 0\.2 of 2(.*\n)*.*no budget covers them",
-    "lenders.py": r"made up by scikit-learn.*\nbalanced accuracy: 0\.(8[5-9]|9)\d* of the model of all 4000 customers, 0\.[67]\d+ of"
+    "lenders.py": r"made up by scikit-learn.*\nbalanced accuracy: 0\.(8[5-9]|9)\d* of the model of all 4000.*, 0\.[5-8]\d+ of what"
     r"(.*\n)*.*4 +party 0 +scores of lender 0's applicants\nThe model was never revealed",
     "linear.py": r"R\^2 on the other patients: 0\.99",
     "notebook.py": r"every party learns \[0\.99\d*, 0\.99\d*\]",
