@@ -79,32 +79,32 @@ def signed(words: np.ndarray) -> list[list[int]]:
     return [[int(v) for v in row] for row in words.view(np.int64)]
 
 
-@pytest.mark.parametrize("bound", [0.02, 1.0, 7.3])
-def test_no_words_whatsoever_make_a_contribution_exceed_the_bound(bound: float) -> None:
+@pytest.mark.parametrize(("bound", "f"), [(0.02, 16), (1.0, 16), (7.3, 16), (300.0, 16), (1.0, 12), (0.7, 20)])
+def test_no_words_whatsoever_make_a_contribution_exceed_the_bound(bound: float, f: int) -> None:
     """Checked in Python's integers; nearly all rows are far out of range, and honest ones pass."""
     rng = np.random.default_rng(5)
     rows, widths = 300, [(4, 3), (3, 2)]
     inputs = [words_of_every_size(rng, (rows, n)) for n, _ in widths]
     outputs = [words_of_every_size(rng, (rows, n)) for _, n in widths]
     for a, d in zip(inputs, outputs, strict=True):  # honest ones: clipped and not
-        a[:40] = np.round(rng.normal(size=a[:40].shape) * 2**16).astype(np.int64).view(np.uint64)
+        a[:40] = np.round(rng.normal(size=a[:40].shape) * 2**f).astype(np.int64).view(np.uint64)
         size = bound * 10.0 ** rng.uniform(-2, 1, (40, 1))
-        d[:40] = np.round(rng.normal(size=d[:40].shape) * size * 2**16).astype(np.int64).view(np.uint64)
+        d[:40] = np.round(rng.normal(size=d[:40].shape) * size * 2**f).astype(np.int64).view(np.uint64)
 
     def program() -> Any:
         with mpc.session() as s:
             def shared(words: np.ndarray) -> Share:
-                return Share(words.copy() - np.uint64(7) if s.first else np.full(words.shape, 7, np.uint64), 16)
+                return Share(words.copy() - np.uint64(7) if s.first else np.full(words.shape, 7, np.uint64), f)
 
             layers = [Factors(shared(a), shared(d)) for a, d in zip(inputs, outputs, strict=True)]
             return [s.reveal(part.rescaled(0), check_range=False) for part in clipping.clipped(s, layers, bound)]
 
-    kept = [np.round(v).astype(np.int64) for v in mpc.local(program, parties=2, threads=True)[0]]
-    limit = Fraction(bound) ** 2 * 2**64
+    kept = [np.round(v).astype(np.int64) for v in mpc.local(program, parties=2, threads=True, frac_bits=f)[0]]
+    limit = Fraction(bound) ** 2 * 2 ** (4 * f)
     used = np.zeros(rows, bool)
     for i in range(rows):
         square = sum(
-            sum(v * v for v in (int(v) for v in d[i])) * (sum(v * v for v in signed(a[i : i + 1])[0]) + (1 << 32))
+            sum(v * v for v in (int(v) for v in d[i])) * (sum(v * v for v in signed(a[i : i + 1])[0]) + (1 << 2 * f))
             for a, d in zip(inputs, kept, strict=True)
         )
         assert square <= limit, (i, float(square / limit))
@@ -250,6 +250,8 @@ def test_what_cannot_be_clipped_is_refused() -> None:
             (nn.functional.cross_entropy(model(x), Y) + model[0].weight.square().mean()).backward()
             with pytest.raises(NotSupported, match="outside its layer"):
                 optimizer.step()
+            with pytest.raises(ConfigError, match="want 2\\^-8 to 2\\^10"):
+                clipping.checked(1e-3, 16)
             with pytest.raises(NotSupported, match="want \\(examples, features\\)"):
                 model[0](x.reshape(2, 7, 6))
             with pytest.raises(NotSupported, match="belong to no Linear"):

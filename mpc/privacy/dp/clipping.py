@@ -9,8 +9,8 @@ so its squared norm over all layers is sum |d_i|^2 (|a_i|^2 + 1), and scaling it
 
 So no error of step 1, no rounding and no data can make an example's contribution exceed C, in exact integers: nothing is added
 to the sensitivity. In step 2 an honest example fails where rounding moves its norm by more than 2^-9 C: |(a, 1)| sqrt(outputs)
-beyond about 2^11 C at 16 fraction bits. Out of range, so counted as 0: |a| beyond 4,096, norms beyond about 2^13 C, and entries
-of a that alone reach 4096 / sqrt(inputs).
+beyond about 2^11 C at 16 fraction bits. Out of range, so counted as 0: entries of a beyond 4,096 / sqrt(inputs), and norms
+beyond about 2^13 C (both for 16 fraction bits).
 """
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from mpc.errors import ConfigError
 from mpc.functions.roots import rsqrt
 from mpc.party import Party
 from mpc.sharing import Share, add, concatenate
 
-ACTIVATION_BITS: Final = 24  # of |a|^2 + 1
+ACTIVATION_BITS: Final = 24  # of |a|^2 + 1; fewer where the ring has no room
+SQUARE_BITS: Final = 60  # of a sum of squares in units of the ring, as far as it is used
 ACTIVATION_SCALE: Final = 12  # to which it is rounded
 NORM_SCALE: Final = 36  # of the squared norm, in units of C rounded down to a power of two
 MARGIN: Final = 1 - 2.0**-9
@@ -38,10 +40,21 @@ class Factors(NamedTuple):
     outputs: Share
 
 
+def checked(bound: float, frac_bits: int) -> None:
+    """Raise ConfigError for a bound that this grid cannot hold."""
+    if not 2.0 ** (8 - frac_bits) <= bound <= 2.0**10 or not 12 <= frac_bits <= 24:
+        raise ConfigError(f"max_grad_norm {bound:g} at {frac_bits} fraction bits; want 2^{8 - frac_bits} to 2^10, and 12 to 24 "
+                          "bits: gradients are clipped on that grid")
+
+
+def _activation_bits(frac_bits: int) -> int:
+    return min(ACTIVATION_BITS, SQUARE_BITS - 2 * frac_bits)
+
+
 def clipped(party: Party, layers: list[Factors], bound: float) -> list[Share]:
     """The layers' ``outputs``, every example's scaled so that its gradient's norm is at most ``bound`` (see this module).
 
-    About 25 rounds for all layers together; 2 comparisons for each input and output, 18 and 12 for each row.
+    About 45 rounds for all layers together; 2 comparisons for each input and output, 18 and 12 for each row.
     """
     f = party.frac_bits
     norms = [_input_norm(party, layer.inputs) for layer in layers]
@@ -105,14 +118,15 @@ def _factor(party: Party, layers: list[Factors], activations: list[Share], bound
 def _within(party: Party, layers: list[Factors], rounded: list[Share], activations: list[Share], bound: float) -> Share:
     """1 where the contribution's norm surely is at most ``bound``, else 0, (rows,).
 
-    Integers: A of an input, D of an output. Every |A| <= R with in R^2 + 2^2f < 2^(2f + 24), every |D| <= M with out M^2 <
+    Integers: A of an input, D of an output. Every |A| <= R with in R^2 + 2^2f <= 2^(2f + b), every |D| <= M with out M^2 <
     2^62, sum D^2 <= C^2 2^2f in every layer: then nothing below wraps, and the last condition is the norm's:
     sum_l (floor(|a|^2 / 2^k) + 1) (floor(|d|^2 / 2^j) + 1) <= C^2 2^4f / 2^(k + j).
     """
     protocol, f, unit = party.protocol, party.frac_bits, _unit(bound)
+    bits = _activation_bits(f)
     wrong: list[Share] = []
     for layer in layers:
-        most = math.isqrt(((1 << 2 * f + ACTIVATION_BITS) - (1 << 2 * f)) // layer.inputs.shape[1])
+        most = math.isqrt(((1 << 2 * f + bits) - (1 << 2 * f)) // layer.inputs.shape[1])
         wrong.append(_outside(party, layer.inputs, most))
     joined = _rows(rounded)
     wrong.append(_outside(party, joined, math.isqrt((1 << 62) // joined.shape[1])))
@@ -120,7 +134,7 @@ def _within(party: Party, layers: list[Factors], rounded: list[Share], activatio
     sums = concatenate([protocol.total(s, (1,), False).reshape((1, -1)) for s in _split(squares, layers)], 0)
     largest = math.floor(bound**2 * 2.0 ** (2 * f))
     k = 2 * f - ACTIVATION_SCALE
-    cut = max(1, 2 * f + ACTIVATION_BITS + 2 * f + 2 * (unit + 1) + len(layers).bit_length() + 2 - 62 - k)
+    cut = max(1, 2 * f + bits + 2 * f + 2 * (unit + 1) + len(layers).bit_length() + 2 - 62 - k)
     one = np.asarray(1, np.uint64)
     outputs = protocol.add_public(protocol.truncate(sums, cut), one)
     inputs = protocol.add_public(concatenate([a.reshape((1, -1)) for a in activations], 0), one)

@@ -18,6 +18,8 @@ class PrivateSGD(ABC):
     """p -= lr * (sum of clipped per-example gradients + noise) / batch size; the noise has standard deviation
     noise_multiplier * max_grad_norm. ``options``: of the inner SGD (momentum, weight_decay, ...).
 
+    The loss must be a mean or sum over examples of what depends on that example alone, and so must every layer.
+
     *Neighbours* are data sets of which one has one record more, whose clipped gradient counts or does not (the number of
     records is public); for a record that is replaced the sensitivity is twice as large. Composition over steps is exact. Every
     step is charged to the open budgets before anything is computed: `BudgetExceeded` leaves the model as it was.

@@ -18,7 +18,7 @@ from mpc.ops.linalg import product
 from mpc.ops.value import Operand, Value, add, from_public
 from mpc.optim import SGD
 from mpc.privacy.dp.accounting import Guarantee
-from mpc.privacy.dp.clipping import Factors, clipped
+from mpc.privacy.dp.clipping import Factors, checked, clipped
 from mpc.privacy.dp.gaussian import COINS, Gaussian
 from mpc.privacy.dp.private_sgd import PrivateSGD, all_or_none
 from mpc.sharing import Share, concatenate
@@ -93,6 +93,7 @@ class SecretDPSGD(PrivateSGD):
         party = records[0].inputs.party
         size = sum(p.numel() for layer in self._layers for p in (layer.weight, layer.bias) if p is not None)
         scale = 2 * party.frac_bits
+        checked(self.max_grad_norm, party.frac_bits)
         party.note("dpsgd", self.max_grad_norm, self.noise_multiplier, self.coins, rows, size, self.steps)
         due = self._due()
         self._charge(party, (self.noise_multiplier, self.max_grad_norm, self.coins, size, scale), due)
