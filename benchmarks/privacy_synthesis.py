@@ -51,7 +51,8 @@ def main(argv: list[str] | None = None) -> int:
 
     for name in wanted.cases or CASES:
         started = time.monotonic()
-        result["cases"][name] = found = {}
+        found: dict[str, Any] = {}
+        result["cases"][name] = found
         CASES[name](Path(wanted.data), wanted.epochs, found, write)
         found["seconds"] = round(time.monotonic() - started, 1)
         write()

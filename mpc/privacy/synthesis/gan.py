@@ -60,6 +60,8 @@ class GAN:
         self.guarantee_: Guarantee | None = None
         self.width, self.components = width, components
         self._generator: Any = None
+        self._shape: tuple[int, ...] | None = None  # of an image; None: a table
+        self._make: Any = None  # a table's type; None: arrays
 
     def fit(
         self, X: Any, y: Any = None, *, label: str | None = None, columns: Mapping[str, Any] | None = None, low: Any = None,
@@ -185,7 +187,8 @@ class GAN:
     def _pair(self) -> tuple[Any, Any]:
         s, classes = self.settings, len(self.classes_)
         if self._convolves:
-            image = self._shape if len(self._shape) == 3 else (1, *self._shape)
+            assert self._shape is not None
+            image = (math.prod(self._shape[:-2]), self._shape[-2], self._shape[-1])
             return networks.image_pair(image, classes, s.noise_dim, self.width)
         if self._shape is not None:
             return networks.row_pair(self._basis.vectors.shape[1], classes, s.noise_dim, s.hidden, None)

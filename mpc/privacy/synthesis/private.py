@@ -82,7 +82,8 @@ def train_private(
         fake = generator(torch.randn(size, s.noise_dim), made)
         public[:] = torch.autograd.grad(softplus(twin(fake.detach(), made)).mean(), shared)
         optimizer.zero_grad()
-        softplus(-discriminator(rows, label)).mean().backward()
+        inputs = rows.requires_grad_(), label.requires_grad_()  # torch warns of hooks on layers whose inputs want no gradient
+        softplus(-discriminator(*inputs)).mean().backward()
         optimizer.step()
         descend(other, softplus(-twin(fake, made)).mean())
         steps += 1

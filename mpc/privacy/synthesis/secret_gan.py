@@ -92,7 +92,10 @@ class SecretGAN:
             raise ConfigError("SecretGAN.sample: nothing was fitted; call fit first")
         if (n is None) == (labels is None):
             raise ConfigError(f"sample: got n={n}, labels={labels!r}; want one of the two")
-        numbers = np.arange(n) % len(self.classes_) if labels is None else numbered(np.asarray(labels), self.classes_)
+        if n is not None:
+            numbers = np.arange(n) % len(self.classes_)
+        else:
+            numbers = numbered(np.asarray(labels), self.classes_)
         given = np.hstack([np.random.default_rng(seed).standard_normal((len(numbers), self.noise_dim)),
                            np.eye(len(self.classes_))[numbers]])  # fmt: skip
         rows = self.generator_(constant(given)).detach().reveal(to=reveal_to, reason="SecretGAN samples")
