@@ -159,8 +159,8 @@ class MomentSynthesizer:
         upper = records.open(records.scatter(means, self.max_residual, self.by_class), noises[2], NAMES[2])
         total = self.counts_[:, None] if self.by_class else self.counts_.sum(keepdims=True)[None]
         found = gaussians.symmetric(upper / total, columns)
-        if noises[1] is not None and noises[1].noise_multiplier is not None:  # the scatter about a noisy mean is larger by that noise's variance
-            excess = (noises[1].noise_multiplier * noises[1].sensitivity / self.counts_) ** 2
+        if (noise := noises[1]) is not None:  # the scatter about a noisy mean is larger by that noise's variance
+            excess = ((noise.noise_multiplier or 0.0) * noise.sensitivity / self.counts_) ** 2
             per = excess if self.by_class else np.array([(excess * self.counts_).sum() / self.counts_.sum()])
             found = found - per[:, None, None] * np.eye(columns)
         unit = np.outer(self._unit, self._unit)
