@@ -11,6 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 SAYS = {
+    "assistant.py": r"of 960 utterances were redacted(.*\n)*4 +12 +0 .*9\d\.\d+%(.*\n)*representation +private .* +-?0\.[0-2]"
+    r".*raw features (1\.0|0\.9).*\nupdate of one record.* 1\.000 .*\n.*secure agg.* 0\.000 .*(.*\n)*the page has \d\d kB",
     "average.py": r"average 3300\.00, 2 of 5 above it",
     "estimators.py": r"markers \[1 4\]\n.*0\.\d\d by a linear model, 0\.[89]\d by a network\n(.*\n)+",
     "federated.py": r"3 +5 +0 +6\.\d kB .*\nthe model that nobody has seen: 0\.9\d+",
@@ -19,7 +21,7 @@ SAYS = {
     "hospitals.py": r"test accuracy: 0\.9\d+ without noise, 0\.(8[5-9]|9)\d* of the model that may be published\n(.*\n)*"
     r"Budget\(epsilon=2, .*, used=1\.3\d*, releases=12\)\n.*Nothing was opened(.*\n)*"
     r".*how many are ill \[epsilon=0\.2, .*budget 0\.2 of 2(.*\n)*.*no budget covers them",
-    "lenders.py": r"made up by scikit-learn.*\nbalanced accuracy: 0\.(8[5-9]|9)\d* of the model of all 4000.*, 0\.[5-8]\d+ of what"
+    "lenders.py": r"made up by scikit-learn.*\nbalanced accuracy: 0\.(8[5-9]|9)\d* of the model of all.*, 0\.[5-8]\d+ of what"
     r"(.*\n)*.*4 +party 0 +scores of lender 0's applicants\nThe model was never revealed",
     "linear.py": r"R\^2 on the other patients: 0\.99",
     "notebook.py": r"every party learns \[0\.99\d*, 0\.99\d*\]",
