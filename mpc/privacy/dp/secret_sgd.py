@@ -39,8 +39,9 @@ class SecretDPSGD(PrivateSGD):
     between must not mix rows (activations, flattening, dropout do not).
 
     Noise: `Gaussian` with ``coins`` coins on the grid 2^-2f of the gradients' exact sum, drawn on shares;
-    `mpc.privacy.dp.clipping` says what makes the norm hold exactly. Reveals nothing. Fewer coins cost less and a little more
-    epsilon. One truncation per parameter follows the noise, as in SGD.
+    `mpc.privacy.dp.clipping` says what makes the norm hold exactly. Reveals nothing. With 256 coins a step
+    of 784-128-10 takes a third of the time, and 0 to 2 % more epsilon at noise multipliers near 1, 4 % at 10. One truncation per
+    parameter follows the noise, as in SGD.
     """
 
     def __init__(self, model: nn.Module, *args: Any, coins: int = COINS, **options: Any) -> None:
