@@ -124,7 +124,7 @@ def adult(folder: Path, epochs: int | None, found: dict[str, Any], write: Callab
     rows, test = (_table(folder / "adult" / name) for name in ("adult.data", "adult.test"))
     place = np.random.default_rng(0).permutation(len(rows["age"]))
     train, validation = ({n: v[part] for n, v in rows.items()} for part in (place[5000:], place[:5000]))
-    gan = GAN(epochs=epochs or 40, batch_size=500, hidden=(128, 128), lr=5e-4)
+    gan = GAN(epochs=epochs or 30, batch_size=500, hidden=(128, 128), lr=5e-4)
     found.update(settings=_settings(gan))
     gan.fit(train, label="income")
     made = gan.sample(len(train["age"]))
