@@ -88,7 +88,7 @@ def test_gradient_matching_needs_no_dense_layer_first(name: str) -> None:
         )  # fmt: skip
     sets = [rows.reshape(-1, *shape) for rows in batches(2, 2)]
     sent = updates(model, sets)
-    invert = audit.GradientMatching(model, 2, shape, classes=10, steps=150)
+    invert = audit.GradientMatching(model, 2, shape, classes=10, steps=80)
     report = audit.update_inversion(sent, sets, CONTROLS, invert=invert)
     assert report.recovered.value >= 0.5 and report.explained.low > 0.6 and report.control.value == 0
     scaled = audit.GradientMatching(model, 2, shape, classes=10, steps=2)
