@@ -38,10 +38,9 @@ class SecretDPSGD(PrivateSGD):
     """See `PrivateSGD`. For models whose parameters are those of `mpc.nn.Linear`, on inputs of one row per example; what lies
     between must not mix rows (activations, flattening, dropout do not).
 
-    Noise: `Gaussian` with ``coins`` coins on the grid 2^-2f of the gradients' exact sum, drawn on shares;
-    `mpc.privacy.dp.clipping` says what makes the norm hold exactly. Reveals nothing. With 256 coins a step
-    of 784-128-10 takes a third of the time, and 0 to 2 % more epsilon at noise multipliers near 1, 4 % at 10. One truncation per
-    parameter follows the noise, as in SGD.
+    Noise: `Gaussian` with ``coins`` coins on the grid 2^-2f of the exact sum of gradients, drawn on shares; what makes the norm
+    hold exactly: `mpc.privacy.dp.clipping`. Reveals nothing. With 256 coins a step of 784-128-10 takes a third of the time, and
+    0 to 2 % more epsilon at noise multipliers near 1, 4 % at 10. One truncation per parameter follows the noise, as in SGD.
     """
 
     def __init__(self, model: nn.Module, *args: Any, coins: int = COINS, **options: Any) -> None:
