@@ -26,6 +26,7 @@ REASON_CHARACTERS: Final = 600
 NAME_CHARACTERS: Final = 100  # of an exception's class
 MEMORY_WORDS: Final = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 8
 ENGINE: Final = ("mpc", "contextlib", "runpy", "threading", "")  # whose frames are not the program's
+COMMAND: Final = ("typer", "click")  # what called the command `mpc dealer`: no program is further out
 LEAVING: Final = {
     "SystemExit": "left the session through sys.exit()",
     "KeyboardInterrupt": "was interrupted",
@@ -168,7 +169,7 @@ def _reason(abort: Abort, kind: type[errors.MPCError], transport: Transport) -> 
 def call_site() -> str:
     """File and line of the program's statement that is running; empty where no program is (the dealer)."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
+    while frame is not None and _package(frame) not in COMMAND:
         if is_program(frame):
             return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
         frame = frame.f_back
@@ -177,8 +178,12 @@ def call_site() -> str:
 
 def is_program(frame: FrameType) -> bool:
     """Is that frame the program's own, neither the engine's nor of what starts it?"""
-    module = frame.f_globals.get("__package__") or frame.f_globals.get("__name__", "")
-    return module.partition(".")[0] not in ENGINE
+    return _package(frame) not in ENGINE
+
+
+def _package(frame: FrameType) -> str:
+    module: str = frame.f_globals.get("__package__") or frame.f_globals.get("__name__", "")
+    return module.partition(".")[0]
 
 
 def here() -> str:
