@@ -16,11 +16,11 @@ from gmpy2 import mpz
 from mpc.errors import AuthenticationError, ConfigError, FixedPointRangeError, IntegrityError, ShapeError
 from mpc.paillier.keys import PublicKey
 from mpc.paillier.packing import Layout
-from mpc.paillier.vector import EncryptedVector
+from mpc.paillier.vector import MAX_SCALE, EncryptedVector
 
 VERSION: Final = 1
 MAX_DIMENSIONS: Final = 8
-MAX_SCALE: Final = 1 << 8
+MAX_SIZE: Final = 1 << 59  # values, with empty dimensions left out: what an array can have
 _KEY: Final = struct.Struct("<4sBBI")  # magic, version, has h, bits
 _HEAD: Final = struct.Struct("<4sB16s dHQdHHB HQQ B")  # magic, version, key; layout; scale, addends, magnitude; dimensions
 _LAYOUT: Final = ("bound", "frac_bits", "addends", "weight_bound", "mask_bits", "weight_frac_bits", "packed")
@@ -96,6 +96,8 @@ def from_bytes(
     count, width = layout.plaintexts(math.prod(got_shape), public_key.bits), ciphertext_bytes(public_key)
     if len(data) != start + count * width:
         raise IntegrityError(f"an encrypted vector of shape {got_shape}: got {len(data)} bytes; want {start + count * width}")
+    if math.prod(n for n in got_shape if n) > MAX_SIZE:
+        raise IntegrityError(f"got an encrypted vector of shape {got_shape}: no array has it")
     weights, rest = divmod(scale - layout.frac_bits, layout.weight_frac_bits or MAX_SCALE + 1)
     if weights < 0 or rest or scale > MAX_SCALE:
         raise FixedPointRangeError(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import gmpy2
 import numpy as np
@@ -20,6 +20,8 @@ from mpc.paillier.parallel import in_parallel
 
 if TYPE_CHECKING:
     from mpc.paillier.keys import PublicKey
+
+MAX_SCALE: Final = 1 << 8  # fraction bits, after real weights
 
 
 class EncryptedVector:
@@ -44,6 +46,10 @@ class EncryptedVector:
         want = layout.plaintexts(self.size, public_key.bits)
         if len(self.ciphertexts) != want:
             raise ShapeError(f"got {len(self.ciphertexts)} ciphertexts for shape {self.shape}; want {want} in this layout")
+        if self.scale > MAX_SCALE:
+            raise FixedPointRangeError(
+                f"got values of {self.scale} fraction bits after real weights; want at most {MAX_SCALE}: decrypt between them"
+            )
         if not 1 <= addends <= layout.addends:
             raise FixedPointRangeError(
                 f"got a sum of {addends} addends; this layout has room for {layout.addends}: agree on one with more"

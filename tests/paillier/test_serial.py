@@ -151,3 +151,11 @@ def test_a_message_of_random_ciphertexts_decrypts_to_a_refusal() -> None:
     assert isinstance(vector, EncryptedVector)
     with pytest.raises(IntegrityError, match="tampered"):
         PRIVATE.decrypt(vector)
+
+
+def test_a_shape_that_no_array_has_is_refused() -> None:
+    layout = Layout(1.0, 4, 1)
+    data = to_bytes(PUBLIC.encrypt(np.zeros((0, 3)), layout))
+    assert from_bytes(data, PUBLIC, layout).shape == (0, 3)
+    with pytest.raises(IntegrityError, match="no array has it"):  # empty, so that its length fits
+        from_bytes(data[:-16] + struct.pack("<2Q", 0, 2**63), PUBLIC, layout)

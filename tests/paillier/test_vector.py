@@ -212,3 +212,13 @@ def test_integers_beyond_53_bits_are_exact_at_any_scale() -> None:
     layout, x = Layout(2.0**58, 2, 2), np.array([2**57 + 1, -(2**58), 2**54 + 3])
     assert [int(d) for d in PRIVATE.decrypt_digits(enc(x, layout))] == [4 * int(v) for v in x]
     assert [int(d) for d in PRIVATE.decrypt_digits(enc(x, layout) - x)] == [0, 0, 0]
+
+
+def test_fraction_bits_of_many_real_weights_are_bounded() -> None:
+    """Else the account fits no header, and a public addend's digits no float."""
+    vector = enc([1.0, 0.0, 0.0], Layout(1.0, 4, 2, weight_frac_bits=60, weight_bound=2.0**-59))
+    for _ in range(4):
+        vector = vector * 2.0**-60
+    assert vector.scale == 244
+    with pytest.raises(FixedPointRangeError, match="at most 256: decrypt"):
+        vector * 2.0**-60
