@@ -255,3 +255,14 @@ def test_noise_without_a_sensitivity_and_sensitivities_beyond_the_ring_are_refus
         assert not s.ledger
 
     run(program)
+
+
+def test_a_budget_that_party_threads_would_share_is_refused() -> None:
+    def program() -> None:
+        with mpc.session() as s:
+            mpc.share(np.ones(3) if s.rank == 0 else None, owner=0).reveal(dp=Laplace(epsilon=0.5, sensitivity=1), reason="x")
+
+    with Budget(epsilon=3, delta=1e-6) as budget:
+        with pytest.raises(mpc.ConfigError, match="opened outside the parties' threads"):
+            mpc.local(program, parties=2, threads=True)
+    assert budget.spent == []

@@ -11,13 +11,18 @@ What is added up is public, so all parties refuse alike. A budget may be entered
 with the process, so releases of other runs, hyper-parameter searches above all, are spent beside it: open it around all of
 them, or `charge` it with what they cost. A reveal without ``dp=`` is no release in this sense: it is exact, and the session's
 ledger lists it.
+
+Neighbours: `sensitivity` counts a row as *replaced*, `DPSGD` and FedAvg(dp=...) a record or an update as *counting or not* (0
+in its place). Replacing includes the other where 0 is a possible value, so a budget with both kinds of release guarantees the
+second, weaker notion.
 """
 from __future__ import annotations
 
+import threading
 from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, NamedTuple
 
-from mpc.errors import MPCError
+from mpc.errors import ConfigError, MPCError
 from mpc.privacy.dp.accounting import Guarantee
 
 if TYPE_CHECKING:
@@ -51,6 +56,7 @@ class Budget:
         self.epsilon, self.delta = float(epsilon), float(delta)
         self.spent: list[Spent] = []
         self._total: Guarantee | None = None
+        self._threads: list[int] = []
         self._tokens: list[Token[tuple[Budget, ...]]] = []
 
     @property
@@ -80,10 +86,18 @@ class Budget:
 
     def __enter__(self) -> Budget:
         self._tokens.append(_OPEN.set((*_OPEN.get(), self)))
+        self._threads.append(threading.get_ident())
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         _OPEN.reset(self._tokens.pop())
+        self._threads.pop()
+
+    def check_thread(self) -> None:
+        """Raises ConfigError where several parties' threads would share this budget, and each release count several times."""
+        if threading.get_ident() not in self._threads:
+            raise ConfigError("a budget was opened outside the parties' threads; open one in each party's program (every party "
+                              "has its own, and they stay alike)")
 
     def __repr__(self) -> str:
         return f"Budget(epsilon={self.epsilon:g}, delta={self.delta:g}, used={self.used:.4g}, releases={len(self.spent)})"
@@ -93,6 +107,8 @@ def charge(party: Party | None, release: Guarantee, what: str) -> str:
     """Charge every open budget, or none; what the ledger says of them. Raises BudgetExceeded."""
     budgets = list(dict.fromkeys(reversed(_OPEN.get())))
     if party is not None:
+        for budget in budgets:
+            budget.check_thread()
         party.note("budgets", [(b.epsilon, b.delta, len(b.spent)) for b in budgets])
     for budget in budgets:
         budget.after(release)
