@@ -55,7 +55,7 @@ FITS = {
 
 def solve(fit: Fit) -> tuple[Floats, float]:
     """(coefficients: the constant and cosines unless odd, then the sines unless even; the largest weighted error)."""
-    from scipy.optimize import linprog  # type: ignore[import-untyped]
+    from scipy.optimize import linprog
 
     middle, half = (fit.low + fit.high) / 2, (fit.high - fit.low) / 2
     x = middle - half * np.cos(np.pi * (np.arange(fit.points) + 0.5) / fit.points)
