@@ -1,4 +1,4 @@
-"""`mpc demo`: models trained on shares, beside the same training in plaintext; and models learned by many owners."""
+"""`mpc demo`: models trained on shares, beside the same training in plaintext; models learned by many owners; what leaves."""
 from __future__ import annotations
 
 import signal
@@ -11,7 +11,7 @@ from mpc.parties.commands.common import choice, terminated
 
 
 def demo(
-    what: Annotated[str, typer.Argument(metavar="[training|federated]", help="Which demo.")] = "training",
+    what: Annotated[str, typer.Argument(metavar="[training|federated|privacy]", help="Which demo.")] = "training",
     parties: Annotated[int, typer.Option(min=MIN_PARTIES, max=MAX_PARTIES, help="Computing parties, beside the dealer.")] = 3,
     dataset: Annotated[str, typer.Option(help="breast-cancer, digits, all (these two) or mnist.")] = "all",
     data: Annotated[str | None, typer.Option(metavar="DIR", help="MNIST's four idx files.")] = None,
@@ -19,7 +19,7 @@ def demo(
     rows: Annotated[int | None, typer.Option(min=1, help="Only the first images of MNIST.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training data; each model has its own default.")] = None,
     seed: Annotated[int, typer.Option(help="Of the public initial weights, shuffles and splits; never of secrets.")] = 0,
-    report: Annotated[str | None, typer.Option(metavar="FILE.html", help="Write costs, loss and ledger as a page.")] = None,
+    report: Annotated[str | None, typer.Option(metavar="FILE.html", help="Write costs, or the audit, as a page.")] = None,
 ) -> None:
     """Train models on secret shares and compare them with the same training in plaintext.
 
@@ -38,9 +38,21 @@ def demo(
         mpc demo federated
 
         mpc demo federated --data DIR --rows 10000
+
+    `mpc demo privacy`: what leaves the engine with and without each tool (noise, DP-SGD, synthetic records, masking,
+    anonymised representations, secure aggregation), attacked, and what it is still worth.
+
+        mpc demo privacy --report audit.html
     """
-    choice("demo", ("training", "federated"), what)
+    choice("demo", ("training", "federated", "privacy"), what)
     signal.signal(signal.SIGTERM, terminated)
+    if what == "privacy":
+        from mpc.parties.demo import privacy
+
+        if dataset != "all" or (epochs, data, rows, rounds) != (None,) * 4:
+            typer.echo("mpc demo privacy takes --parties, --seed and --report", err=True)
+            raise typer.Exit(2)
+        raise typer.Exit(privacy.main(privacy.Settings(parties, seed, report)))
     if what == "federated":
         from mpc.parties.demo import federated
 

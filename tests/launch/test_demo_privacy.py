@@ -1,0 +1,50 @@
+"""`mpc demo privacy` as a person meets it: every attack succeeds without its tool and fails with it."""
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mpc.parties.demo import privacy
+
+for package, extra in (("torch", "torch"), ("sklearn", "demo"), ("opacus", "privacy"), ("dp_accounting", "privacy")):
+    pytest.importorskip(package, reason=f"{package} (the extra '{extra}') is a part of the demo")
+
+HERE = privacy.Settings(2, 0)
+
+
+def mpc_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "mpc.parties", "demo", "privacy", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+
+
+@pytest.mark.slow
+def test_the_whole_demo_and_its_page(tmp_path: Path) -> None:
+    page = tmp_path / "audit.html"
+    done = mpc_demo("--parties", "2", "--report", str(page))
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
+    assert sum("epsilon" in row for row in rows) == 3 and "nobody sees one update" in done.stdout
+    assert len(re.findall(r"│ +\d\.\d\d │ +-?\d\.\d\d │", done.stdout)) == 6
+    assert "network by DP-SGD" in page.read_text()
+
+
+@pytest.mark.parametrize("part", [privacy.noisy_counts, privacy.synthetic, privacy.masked, privacy.updates])
+def test_an_attack_succeeds_without_the_tool_and_fails_with_it(part: object) -> None:
+    found, _ = part(HERE)  # type: ignore[operator]
+    assert found.before >= 0.99 and abs(found.after) < 0.75, found  # noise differs from run to run: 5 deviations away
+
+
+@pytest.mark.parametrize("arguments", [("--epochs", "3"), ("--rounds", "3"), ("--dataset", "digits")])
+def test_a_wrong_command_line_says_what_it_wants(arguments: tuple[str, ...]) -> None:
+    done = mpc_demo(*arguments)
+    assert (done.returncode, done.stdout) == (2, "") and "--report" in done.stderr
+
+
+def test_without_opacus_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "opacus", None)
+    assert privacy.main(HERE) == 6  # an installation that cannot work
+    assert 'pip install "mpc[demo,privacy]"' in capsys.readouterr().err
