@@ -107,10 +107,10 @@ def _counted(settings: Settings) -> tuple[np.ndarray, np.ndarray]:
         ill = mpc.share(1 - benign[:, 0] if s.rank == 1 else None, owner=1)
         targets = [k for kind in (0, 1) for k in np.flatnonzero(benign[:, 0] == kind)[:TARGETS]]
         sums = [ill.sum()] + [ill.sum() - ill[int(k)] for k in targets]
-        exact = np.array([float(value.reveal(reason="exact count")) for value in sums])
         noise = privacy.Laplace(EPSILON, sensitivity=1)
-        noisy = np.array([float(value.reveal(dp=noise, reason="noisy count")) for value in sums])
-        return exact, noisy
+        exact = [value.reveal(reason="exact count") for value in sums]
+        noisy = [value.reveal(dp=noise, reason="noisy count") for value in sums]
+        return np.array(exact, np.float64), np.array(noisy, np.float64)
 
 
 def noisy_counts(settings: Settings) -> Part:
@@ -132,8 +132,8 @@ def private_training(settings: Settings) -> Part:
     torch = weights.torch()
     x, y = bundled("digits")
     rows = np.random.default_rng(settings.seed).permutation(len(x))
-    x, labels = (x / 16).astype(np.float32)[rows], y.argmax(1)[rows]
-    members, others = (x[:600], labels[:600]), (x[600:1200], labels[600:1200])
+    images, labels = (x / 16).astype(np.float32)[rows], y.argmax(1)[rows]
+    members, others = (images[:600], labels[:600]), (images[600:1200], labels[600:1200])
     tensors = [torch.from_numpy(a) for a in members]
 
     def trained(private: bool) -> tuple[Any, float | None]:
@@ -154,9 +154,8 @@ def private_training(settings: Settings) -> Part:
     reports = []
     for private in (False, True):
         model, epsilon = trained(private)
-        known = {} if epsilon is None else {"epsilon": epsilon, "delta": DELTA}
-        reports.append(audit.membership_inference(model, members, others, output="logits", **known))
-    right = tuple(f"{r.accuracy[1].value:.0%} right" for r in reports)
+        reports.append(audit.membership_inference(model, members, others, output="logits", epsilon=epsilon, delta=DELTA))
+    right = tuple(f"{r.accuracy[1].value:.0%} right" for r in reports if r.accuracy is not None)
     seen = [audit.Exposure(name, r) for name, r in zip(("network", "network by DP-SGD"), reports, strict=True)]
     return Found("training with DP-SGD", "membership in the training set", reports[0].leak.value, reports[1].leak.value,
                  right, f"epsilon {epsilon:.2g}, delta {DELTA:g}"), seen  # type: ignore[arg-type]  # fmt: skip
