@@ -59,11 +59,11 @@ class StandardScaler(Estimator):
 
     def _fit_scale(self, centred: SecretTensor) -> None:
         rows = centred.shape[0]
-        rounded = 2.0 ** math.ceil(math.log2(rows))  # a public power of two: exact
-        power, inverse = power_of_two(centred.square().sum(0) / rounded, 2, LOWEST, HIGHEST)
-        variance = (centred * power).square().sum(0) / rounded
+        share = 2.0 ** -math.ceil(math.log2(rows))  # a public power of two: exact
+        power, inverse = power_of_two(centred.square().sum(0) * share, 2, LOWEST, HIGHEST)
+        variance = (centred * power).square().sum(0) * share
         variance._value.settled()
-        variance = variance * (rounded / rows)  # in [1/4, 2), unless the column is constant
+        variance = variance * (1 / (share * rows))  # in [1/4, 2), unless the column is constant
         root = variance.rsqrt()
         factors = stack([power, root, inverse * (variance * root)])
         factors = where(variance < _FLAT, 1.0, factors)

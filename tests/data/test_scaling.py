@@ -109,3 +109,15 @@ def test_it_refuses() -> None:
         assert repr(data.StandardScaler(with_std=False)) == "StandardScaler(with_mean=True, with_std=False, exponents=None)"
 
     run(program, protocol="clear")
+
+
+def test_as_many_rows_as_fixed_point_numbers_do_not_count_to() -> None:
+    x = np.random.default_rng(5).normal(2.0, 3.0, (40_000, 1))
+
+    def program() -> dict[str, Any]:
+        with mpc.session() as s:
+            halves = [mpc.share(x[k::2] if s.rank == k else None, owner=k) for k in (0, 1)]
+            return mpc.data.StandardScaler().fit(mpc.cat(halves)).reveal()
+
+    (found, _) = mpc.local(program, parties=2, threads=True)
+    assert abs(found["mean"].item() - x.mean()) < 1e-3 and abs(found["scale"].item() / x.std() - 1) < 1e-3
