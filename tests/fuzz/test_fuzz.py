@@ -1,6 +1,6 @@
 """The fuzz targets: the kept corpus is replayed always, and each target is fuzzed for a while where atheris is there.
 
-``MPC_FUZZ_SECONDS``: per target, 5 by default.
+``MPC_FUZZ_SECONDS``: per target, 2 by default.
 """
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.fuzz import mutate, seeds, targets
 
 MAX_FILES, MAX_BYTES = 200, 500_000  # of the whole corpus
 ALLOWANCE = 1 << 22  # bytes that one input may make a process hold; DEALER_LIMIT, of which frames and their parts are copies
-SECONDS = int(os.environ.get("MPC_FUZZ_SECONDS", "5"))
+SECONDS = int(os.environ.get("MPC_FUZZ_SECONDS", "2"))
 
 
 def inputs(name: str) -> list[tuple[str, bytes]]:
