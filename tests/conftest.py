@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")  # several workers share the cores: theirs would wait for each other
+
 SLOW_PART = 6  # one in so many runs by itself
 
 settings.register_profile("mpc", deadline=None)

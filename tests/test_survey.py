@@ -45,7 +45,7 @@ def test_parties_agree_on_the_slowest_link(parties: int, monkeypatch: pytest.Mon
     slow_links(monkeypatch)
     got = mpc.local(measure, parties=parties, threads=True)
     assert len(set(got)) == 1, "choices that depend on it must be the same everywhere"
-    assert ONE_WAY <= got[0].one_way < 1.5 * ONE_WAY
+    assert 0.7 * ONE_WAY <= got[0].one_way < 1.5 * ONE_WAY, "who enters a barrier last waits for less than the way"
     assert 0.6 * BANDWIDTH < got[0].bandwidth < 1.2 * BANDWIDTH
 
 
