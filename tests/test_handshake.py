@@ -426,13 +426,16 @@ def test_a_second_port_that_is_blocked(group: Callable[..., Group]) -> None:
 def test_a_bulk_password_opens_once(group: Callable[..., Group]) -> None:
     from mpc.transport.admission import Admission
 
-    with zmq.Context() as context:
+    context = zmq.Context()
+    try:
         door = Admission(context, {0: b"k" * 40})
         request = [b"1.0", b"1", b"mpc", b"1.2.3.4", b"", b"PLAIN", b"mpc", b"secret"]
         assert door._user(request) is None
         door.expect([b"secret"])
         assert [door._user(request) for _ in range(2)] == [b"bulk", None]
         assert door._user([*request[:5], b"NULL", b""]) is None
+    finally:
+        context.term()  # not destroy(), which would close the socket of the door's thread
 
 
 def test_threads_end_with_the_links(group: Callable[..., Group]) -> None:

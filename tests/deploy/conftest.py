@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.deploy.containers import free_ports, mpc
+from tests.deploy.containers import mpc, ports_of_parties
 from tests.deploy.files import DEPLOY, NAMES, PARTIES
 
 
@@ -23,7 +23,7 @@ def site(tmp_path: Path) -> Path:
         said = mpc("keygen", name, "--out", "keys", cwd=site)
         (public,) = set(re.findall(r'public_key = "(.{40})"', said))
         text = text.replace('public_key = ""', f'public_key = "{public}"', 1)
-    for name, port in zip(PARTIES, free_ports(len(PARTIES)), strict=True):
+    for name, port in zip(PARTIES, ports_of_parties(len(PARTIES)), strict=True):
         text = text.replace(f'"{name}:7700"', f'"127.0.0.1:{port}"')
     (site / "run.toml").write_text(text)
     rng = np.random.default_rng(5)

@@ -7,31 +7,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.deploy.files import Process
+from tests.ports import free_ports
 
 SECONDS = 60
 MPC = [sys.executable, "-P", "-m", "mpc.parties"]
 
 
-def free_ports(count: int) -> list[int]:
+def ports_of_parties(count: int) -> list[int]:
     """Ports of which the next one is free too."""
-    found: list[int] = []
-    while len(found) < count:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            if not {port - 1, port, port + 1} & set(found):
-                found.append(port)
-    return found
+    return free_ports(2 * count)[::2]
 
 
 def mpc(*args: str, cwd: Path) -> str:

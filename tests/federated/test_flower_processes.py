@@ -17,7 +17,7 @@ pytest.importorskip("flwr", reason="flwr (the extra 'federated') is what this te
 from mpc import identity  # noqa: E402
 from mpc.errors import ConfigError, PartyLost  # noqa: E402
 from mpc.federated.flower import LocalDeployment  # noqa: E402
-from mpc.federated.flower.local import free_ports  # noqa: E402
+from tests.ports import free_ports  # noqa: E402
 
 APP = Path(__file__).parent.parent.parent / "examples" / "flower_app"
 BOUND = 2.0**-21 + 2.0**-23  # SharesAggregator's quantisation (20 fraction bits), and float32 weights below 2

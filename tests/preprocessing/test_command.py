@@ -3,13 +3,14 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+
+from tests.ports import free_ports
 
 SCRIPT = '''
 import sys
@@ -104,14 +105,6 @@ def run_toml(folder: Path, names: tuple[str, ...]) -> None:
         )
         text += f'public_key = "{public}"\n'
     (folder / "run.toml").write_text(text)
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
 
 
 @pytest.mark.parametrize(

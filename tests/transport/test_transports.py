@@ -1,7 +1,6 @@
 """The transport contract, the same for memory queues, ipc and tcp."""
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -20,14 +19,13 @@ from mpc.transport.base import Transport
 from mpc.transport.frames import HEADER_BYTES, Kind
 from mpc.transport.memory import Hub
 from mpc.transport.zmq import ZmqTransport
+from tests.ports import free_ports
 
 KINDS = ("memory", "ipc", "tcp", "curve")
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    return free_ports(1)[0]
 
 
 @contextmanager
