@@ -98,10 +98,11 @@ def test_a_process_killed_while_saving(unlucky: int, tmp_path: Path) -> None:
     with pytest.raises(mpc.PartyLost, match=f"party {unlucky} was killed"):
         mpc.local(killed_while_saving, parties=2, args=(path, unlucky, 12), deadline=10)
     sequences = [files.read(at(tmp_path, rank, "run"))[0].sequence for rank in range(2)]
-    assert sequences == ([3, 4] if unlucky == 0 else [4, 3])
+    assert sequences[unlucky] == 3 and sequences[1 - unlucky] in (3, 4)  # 3: it heard of the death before it replaced its file
+    said = "load: the last save was interrupted and is not complete at every party; loaded save number 3"
     for first, last, accuracy, told in mpc.local(resumed, parties=2, args=(path,), deadline=10):
         assert (first, last) == (10, 24) and accuracy > 0.9
-        assert told == ["load: the last save was interrupted and is not complete at every party; loaded save number 3"]
+        assert told == ([said] if 4 in sequences else [])
 
 
 def test_adam_schedules_and_running_means(tmp_path: Path) -> None:
