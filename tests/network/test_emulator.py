@@ -76,7 +76,7 @@ def at_last(measure: Callable[[], float], low: float, high: float) -> None:
     assert low <= got[-1] <= high, f"got {got}; want one from {low:g} to {high:g}"
 
 
-ALONE = pytest.param(0.5, 1000.0, 60, marks=pytest.mark.slow, id="gigabit")  # takes a core to itself, which other workers' tests use
+ALONE = pytest.param(0.5, 1000.0, 60, marks=pytest.mark.slow, id="gigabit")  # takes a core to itself
 
 
 @pytest.mark.parametrize(("rtt", "rate", "megabytes"), [(40.0, 100.0, 8), (0.5, 400.0, 24), ALONE])
