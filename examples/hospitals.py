@@ -14,7 +14,8 @@ from mpc.privacy import sensitivity
 from mpc.report import ledger_text
 
 # Usual ranges of radius, texture, perimeter, area, smoothness, compactness, concavity, concave points, symmetry and fractal
-# dimension. In earnest from the literature: ranges computed from these patients would be one more release.
+# dimension, rounded by hand after a look at these data. In earnest they come from the literature: what is taken from the
+# patients is one more release, which no epsilon below counts.
 MEAN = np.array([[8, 20], [12, 28], [50, 140], [200, 1200], [0.07, 0.12], [0.03, 0.2], [0, 0.25], [0, 0.12], [0.13, 0.24],
                  [0.05, 0.08]]).T  # fmt: skip
 WORST = np.array([[9, 26], [15, 38], [55, 180], [250, 1900], [0.09, 0.18], [0.05, 0.6], [0, 0.7], [0, 0.25], [0.18, 0.45],

@@ -11,6 +11,7 @@ import mpc
 from mpc.errors import ConfigError, MPCError
 from mpc.failures import exit_code
 from mpc.parties.demo.data import WHERE_MNIST, bundled
+from mpc.parties.demo.ending import ended
 from mpc.parties.demo.programs import Model, Outcome, breast_cancer, digits, digits_of_mnist
 from mpc.parties.demo.show import closing_words, in_plaintext, show, whole
 
@@ -62,17 +63,13 @@ def main(options: Options) -> int:
         print(f"mpc demo: {error}", file=sys.stderr)
         return exit_code(error)
     print(f"{options.parties} parties and a dealer, {options.parties + 1} processes on this machine.\n", flush=True)
-    try:
+
+    def run() -> None:
         for name in names:
             _one(name, options)
-    except KeyboardInterrupt:
-        print("mpc: interrupted; all parties ended", file=sys.stderr)
-        return 130
-    except MPCError as error:
-        print(f"mpc: {error}", file=sys.stderr)
-        return exit_code(error)
-    print(closing_words())
-    return 0
+        print(closing_words())
+
+    return ended(run)
 
 
 def _check(options: Options) -> None:

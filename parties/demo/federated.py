@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 import mpc
-from mpc.errors import ConfigError, MPCError
-from mpc.failures import exit_code
+from mpc.errors import ConfigError
 from mpc.federated import Client, FedAvg, History, Training, splits, weights
 from mpc.parties.demo.data import WHERE_MNIST, bundled, mnist, split
+from mpc.parties.demo.ending import ended
 from mpc.report import amount, ledger_text
 
 CLIENTS: Final = 10
@@ -62,15 +62,7 @@ def main(settings: Settings) -> int:
     except ConfigError as error:
         print(f"mpc demo: {error}", file=sys.stderr)
         return 2
-    try:
-        _run(settings, data)
-    except KeyboardInterrupt:
-        print("mpc: interrupted; all parties ended", file=sys.stderr)
-        return 130
-    except MPCError as error:
-        print(f"mpc: {error}", file=sys.stderr)
-        return exit_code(error)
-    return 0
+    return ended(lambda: _run(settings, data))
 
 
 def load(settings: Settings) -> Data:

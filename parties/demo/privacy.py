@@ -11,10 +11,9 @@ import numpy as np
 
 import mpc
 from mpc import privacy
-from mpc.errors import MPCError
-from mpc.failures import exit_code
 from mpc.federated import Client, FedAvg, SharesAggregator, weights
 from mpc.parties.demo.data import bundled, split
+from mpc.parties.demo.ending import ended
 from mpc.privacy import audit, masking
 from mpc.report import duration
 
@@ -22,7 +21,7 @@ EPSILON: Final = 0.5  # of each noisy count
 TARGETS: Final = 40  # of the ill and of the healthy: whose diagnosis is asked for
 DELTA: Final = 1e-5
 RANGES: Final = np.array([[6, 25], [9, 40], [40, 170], [150, 1600], [0.05, 0.15], [0.02, 0.3], [0, 0.4], [0, 0.2], [0.1, 0.3],
-                          [0.04, 0.1]]).T  # fmt: skip  # of measurements, known without these patients
+                          [0.04, 0.1]]).T  # fmt: skip  # of measurements, rounded by hand; in earnest from elsewhere
 
 
 class Settings(NamedTuple):
@@ -56,15 +55,7 @@ def main(settings: Settings) -> int:
     except ModuleNotFoundError as missing:
         print(f'mpc demo privacy needs {missing.name}: pip install "mpc[demo,privacy]"', file=sys.stderr)
         return 6
-    try:
-        _run(settings)
-    except KeyboardInterrupt:
-        print("mpc: interrupted; all parties ended", file=sys.stderr)
-        return 130
-    except MPCError as error:
-        print(f"mpc: {error}", file=sys.stderr)
-        return exit_code(error)
-    return 0
+    return ended(lambda: _run(settings))
 
 
 def _run(settings: Settings) -> None:
