@@ -45,7 +45,7 @@ def test_copies_are_seen_and_fresh_records_pass() -> None:
 
 
 def test_utility_compares_two_trainings() -> None:
-    linear = pytest.importorskip("sklearn.linear_model")
+    linear = pytest.importorskip("sklearn.linear_model", reason="scikit-learn (the extra `demo`) is what learns")
     y = RNG.integers(2, size=200)
     x = RNG.normal(size=(200, 2)) + 4 * y[:, None]
     found = quality.utility(linear.LogisticRegression(), (x, y), (x, 1 - y), (x, y))
@@ -75,7 +75,7 @@ def test_named_columns_are_replaced_and_the_rest_stays() -> None:
 
 
 def test_a_data_frame_comes_back_as_one() -> None:
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="pandas (of the extra `test`) makes the frame")
     frame = pandas.DataFrame({"name": ["a", "b", "c"], "age": [1, 2, 3]})
     out = replace_columns(frame, ["name"])
     assert isinstance(out, pandas.DataFrame) and out["age"].tolist() == [1, 2, 3]
