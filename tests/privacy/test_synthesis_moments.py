@@ -50,7 +50,7 @@ def test_samples_stay_in_the_range_of_the_data() -> None:
 
 
 def test_the_noise_is_as_large_as_it_is_said_to_be() -> None:
-    records = ClearRecords(np.zeros((50, 30)), np.zeros(50, np.int64), 10, None)
+    records = ClearRecords(np.zeros((50, 30)), np.zeros(50, np.int64), 10, (-np.ones(30), np.ones(30)), None)
     noise = Gaussian(sensitivity=1.0, noise_multiplier=2.0, truncations=0)
     for what, value in (("class counts", np.zeros(4000)), ("class sums", records.sums().repeat(14)), ("sum", np.zeros(4000))):
         opened = records.open(value, noise, what)
@@ -73,7 +73,7 @@ def test_epsilon_is_kept_and_used() -> None:
 def test_one_record_moves_no_release_further_than_its_sensitivity(record: Any, norms: tuple[Any, Any]) -> None:
     synthesiser = MomentSynthesizer(1.0, **BOUNDS, max_norm=norms[0], max_residual=norms[1])
     synthesiser._scale(None, 4)
-    more, less = (ClearRecords(u / 4, y, 3, norms[0]) for u, y in ((np.vstack([X, record]), np.append(Y, 1)), (X, Y)))
+    more, less = (synthesiser._clear(x, y, 3) for x, y in ((np.vstack([X, record]), np.append(Y, 1)), (X, Y)))
     means = RNG.uniform(-1, 1, (3, 4))
     moved = [np.linalg.norm(a - b) for a, b in (
         (more.counts(), less.counts()), (more.sums(), less.sums()),
@@ -83,6 +83,23 @@ def test_one_record_moves_no_release_further_than_its_sensitivity(record: Any, n
     assert all(m <= b for m, b in zip(moved, [*bounds, bounds[2]], strict=True))
     if norms[0] == 0.6 and np.abs(record).max() >= 4:
         assert moved[1] > 0.99 * bounds[1]  # and it is no larger than it must be
+
+
+@pytest.mark.parametrize("norms", [(None, None), (0.5, None), (None, 0.7)])
+@pytest.mark.parametrize("centre", [0.0, 0.1, 0.5, 1.0])
+def test_a_record_outside_the_range_moves_no_release_further_wherever_the_centre_is(centre: float, norms: Any) -> None:
+    """Scaled to -1 .. 1 about a centre at the edge of low .. high, half of that range is outside."""
+    synthesiser = MomentSynthesizer(1.0, low=0.0, high=1.0, centre=centre, max_norm=norms[0], max_residual=norms[1])
+    synthesiser._scale(None, 2)
+    x, y = np.array([[0.2, 0.9], [-50.0, -50.0], [50.0, -50.0], [1.0, 1.0]]), np.zeros(4, np.int64)
+    low, high = synthesiser._range()
+    for out in range(4):
+        more, less = synthesiser._clear(x, y, 1), synthesiser._clear(np.delete(x, out, 0), y[1:], 1)
+        bounds = [r.sensitivity for r in synthesiser.releases(more, 1)]
+        assert np.linalg.norm(more.sums() - less.sums()) <= bounds[1]
+        for mean in (low, high, np.array([low[0], high[1]]), (low + high) / 2):
+            moved = more.scatter(mean[None], norms[1], False) - less.scatter(mean[None], norms[1], False)
+            assert np.linalg.norm(moved) <= bounds[2]
 
 
 def secret(protocol: str, parties: int = 2, x: Any = X, y: Any = Y, **settings: Any) -> Any:
@@ -131,7 +148,7 @@ def test_on_shares_no_row_exceeds_its_norm() -> None:
     def program() -> Any:
         with mpc.session():
             x = mpc.share(X * [1, 10, 100, 0.001], owner=0)
-            records = SecretRecords(x * (1 / 4), mpc.share(Y, owner=0), 3, 0.6, True)
+            records = SecretRecords(x * (1 / 4), mpc.share(Y, owner=0), 3, (-np.ones(4), np.ones(4)), 0.6)
             scatter = records.scatter(np.zeros((3, 4)), 0.3, False)
             return records.u.reveal(), records.one_hot.reveal(), scatter.reveal()
 
@@ -140,6 +157,24 @@ def test_on_shares_no_row_exceeds_its_norm() -> None:
     assert norms.max() <= 0.6 and norms.max() > 0.599 and one_hot.sum() == len(X)
     diagonal = gaussians.symmetric(scatter[0], 4).diagonal().sum()
     assert diagonal <= len(X) * 0.3**2
+
+
+def test_on_shares_a_row_far_beyond_its_norm_is_not_lost_and_the_range_holds() -> None:
+    x = RNG.uniform(0, 1, (60, 400))
+    x[0] = -30.0  # outside the range, not outside -1 .. 1 about the centre 0 by its sign alone
+
+    def program() -> Any:
+        with mpc.session():
+            x_, y_ = mpc.share(x, owner=0), mpc.share(np.zeros(60, int), owner=0)
+            ends = np.zeros(400), np.ones(400)
+            short = [SecretRecords(x_, y_, 1, ends, norm) for norm in (1.0, 0.3)]
+            return SecretRecords(x_, y_, 1, ends, None).u.reveal(), [(r.u.reveal(), r.one_hot.reveal()) for r in short]
+
+    u, short = mpc.local(program, parties=2, threads=True)[0]
+    assert u.min() == 0.0 and u.max() <= 1.0
+    for norm, (rows, counted) in zip((1.0, 0.3), short, strict=True):
+        lengths = np.linalg.norm(rows[1:], axis=1)
+        assert counted.sum() == 60 and lengths.max() <= norm and lengths.min() > 0.98 * norm
 
 
 def test_repair_makes_a_covariance_of_any_symmetric_matrix() -> None:
@@ -160,6 +195,7 @@ def test_repair_makes_a_covariance_of_any_symmetric_matrix() -> None:
     ({"delta": 0.0}, {}, ValueError, "delta"),
     ({"covariance": "full"}, {}, ConfigError, "pooled"),
     ({"low": 1, "high": -1}, {}, ConfigError, "low <= high"),
+    ({"epsilon": 3, **BOUNDS, "centre": 5.0}, {}, ConfigError, "between low and high"),
     ({}, {"X": np.where(X > 2, np.nan, X)}, ConfigError, "not finite"),
     (BOUNDS, {"X": np.where(X > 2, np.nan, X)}, ValueError, "not finite"),
     ({}, {"y": Y + 1}, ConfigError, "got the label 3"),

@@ -32,8 +32,8 @@ class _Release(NamedTuple):
 class MomentSynthesizer:
     """Synthetic records drawn from one Gaussian per class, whose moments were released with noise (epsilon, delta), or exactly.
 
-    A record is scaled to u = (x - centre) / s, every coordinate of which is in [-1, 1] between ``low`` and ``high``; beyond
-    that it is clipped, and then to the L2 norm ``max_norm``. Released are: class counts; class sums of u; sums of outer
+    A record is clipped to ``low`` .. ``high``, scaled to u = (x - centre) / s, so that every coordinate is in [-1, 1], and
+    clipped to the L2 norm ``max_norm``. Released are: class counts; class sums of u; sums of outer
     products of u - (the class's released mean), clipped to ``max_residual``. ``covariance``: "pooled", one for all classes
     (less noise), or "class", one each. ``weights``: how the three share the noise budget; multipliers are sigma / weight,
     weights of norm 1.
@@ -126,6 +126,8 @@ class MomentSynthesizer:
             raise ConfigError(f"low={self.low!r}, high={self.high!r}, or data that are not finite; want finite low <= high")
         centre = (self._low + self._high) / 2 if self.centre is None else np.asarray(self.centre, np.float64)
         self._centre = np.broadcast_to(centre, (columns,))
+        if self.epsilon is not None and not ((self._low <= self._centre) & (self._centre <= self._high)).all():
+            raise ConfigError(f"centre={self.centre!r}; want it between low and high: clipping a norm moves records towards it")
         unit = np.maximum(np.abs(self._high - self._centre), np.abs(self._low - self._centre))
         self._unit = np.where(unit > 0, unit, 1.0)
 
@@ -137,7 +139,7 @@ class MomentSynthesizer:
         fewest = np.bincount(numbers, minlength=len(self.classes_)).min()
         if self.epsilon is None and fewest < FEWEST:
             raise ValueError(f"fit: got a class of {fewest} records; want at least {FEWEST}: one would be copied")
-        return ClearRecords((X - self._centre) / self._unit, numbers, len(self.classes_), self.max_norm)
+        return ClearRecords((X - self._centre) / self._unit, numbers, len(self.classes_), self._range(), self.max_norm)
 
     def _secret(self, X: SecretTensor, y: SecretTensor, classes: Any) -> Records:
         self.classes_ = known(classes)
@@ -145,7 +147,7 @@ class MomentSynthesizer:
             raise ConfigError(f"fit: got classes={classes!r} for secret labels; want a number K, and labels 0 .. K - 1")
         bounded = self._low is not None
         u = (X - self._centre) * (1 / self._unit) if bounded else X
-        return SecretRecords(u, y, len(self.classes_), self.max_norm, bounded)
+        return SecretRecords(u, y, len(self.classes_), self._range() if bounded else None, self.max_norm)
 
     # --- release
     def _release(self, records: Records) -> None:

@@ -28,7 +28,7 @@ def triangle(columns: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]
 
 
 class Records(ABC):
-    """Rows u of a number of columns in [-1, 1] after scaling, their classes, and the norm that bounds them (None: none)."""
+    """Scaled rows u, their classes, the range of each column (in which 0 lies) and the norm that bound them (None: none)."""
 
     rows: int
     columns: int
@@ -60,8 +60,10 @@ class Records(ABC):
 class ClearRecords(Records):
     """Rows in clear. They are rounded towards 0, so that no norm grows; everything after that is exact."""
 
-    def __init__(self, u: Floats, classes: npt.NDArray[np.int64], number: int, norm: float | None) -> None:
-        self.u = _on_grid(_clipped(np.clip(u, -1, 1), norm))
+    def __init__(
+        self, u: Floats, classes: npt.NDArray[np.int64], number: int, bounds: tuple[Floats, Floats], norm: float | None
+    ) -> None:
+        self.u = _on_grid(_clipped(np.clip(u, *bounds), norm))
         self.one_hot = np.eye(number)[classes]
         self.rows, self.columns = u.shape
         self.step, self.count_step = 2.0**-CLEAR_BITS, 1.0
@@ -101,18 +103,20 @@ def _clipped(u: Floats, norm: float | None) -> Floats:
 class SecretRecords(Records):
     """Rows that nobody sees. What is opened is what `open` is asked for; its reason names it in the ledger.
 
-    A norm is clipped by u * min(1, bound * rsqrt(|u|^2)), and then compared once more: a row that is still too long, or that
-    was (as it should never be) mangled by an argument out of range, counts as no record. So the bound does not depend on the
-    accuracy of the inverse root.
+    A norm is clipped by u * min(1, bound * rsqrt(|u|^2)), the factor kept within 0 .. 1, and then compared once more: a row
+    that is still too long, or was (as it should never be) mangled by an inverse root out of range, counts as no record. So the
+    bound does not depend on the accuracy of the inverse root. ``bounds``: None for columns without a range.
     """
 
-    def __init__(self, u: SecretTensor, labels: SecretTensor, number: int, norm: float | None, bounded: bool) -> None:
+    def __init__(
+        self, u: SecretTensor, labels: SecretTensor, number: int, bounds: tuple[Floats, Floats] | None, norm: float | None
+    ) -> None:
         self.party = u.party
         self.rows, self.columns = u.shape
         self.step = 2.0**-u.party.frac_bits
         u = u.detach()
         self.one_hot = labels.detach().unsqueeze(1) == np.arange(number)
-        self.u, kept = _clipped_secret(u.clip(-1, 1) if bounded else u, norm)
+        self.u, kept = _clipped_secret(u if bounds is None else u.clip(*bounds), norm)
         if kept is not None:
             self.one_hot = self.one_hot * kept.unsqueeze(1)
         self.count_step = 1.0
@@ -145,8 +149,10 @@ def _clipped_secret(u: SecretTensor, norm: float | None) -> tuple[SecretTensor, 
     """(rows of at most this norm, bits: rows that count)."""
     if norm is None:
         return u, None
-    square = (u * u).sum(1)
-    factor = where(square > norm**2, square.rsqrt() * (norm * (1 - RELATIVE)), 1.0)
+    step = 2.0**-u.party.frac_bits
+    square, aim = (u * u).sum(1), max(0.0, norm * (1 - RELATIVE) - 2 * math.sqrt(u.shape[1]) * step)
+    lower = 2 * (1 + norm) * step  # what rounding may add to the factor: without it, long rows would be lost
+    factor = where(square > norm**2, square.rsqrt() * aim - lower, 1.0).clip(0, 1)
     u = u * factor.unsqueeze(1)
     return u, (u * u).sum(1) <= norm**2
 
