@@ -191,16 +191,18 @@ class SecretTensor(Variable):
         receive it (an exception would tell the others); ``check_range=False``: neither.
 
         ``dp``: a mechanism of `mpc.privacy` (Laplace, Gaussian): noise that no party knows is added to the exact integers
-        before anything opens, before a pending truncation too, and the ledger's line says what that guarantees. The range
+        before anything opens, instead of a pending truncation, and the ledger's line says what that guarantees. The range
         is not checked then: noise may be larger. Raises BudgetExceeded, with nothing opened.
         """
         value = self._value
         value.party.note("value", value.number, dp is not None)
-        remark = ""
-        if dp is not None:
-            value, remark = dp.release(value)
-            check_range = False
-        return value.party.reveal(value.settled(exact=True), to, reason, check_range, depth=2, remark=remark)
+        if dp is None:
+            return value.party.reveal(value.settled(exact=True), to, reason, check_range, depth=2)
+        if isinstance(dp, type) or not hasattr(dp, "release"):
+            raise TypeError(f"reveal(dp={dp!r}); want a mechanism, privacy.Laplace(epsilon, sensitivity) or .Gaussian(...)")
+        share, remark, factor = dp.release(value)
+        got = value.party.reveal(share, to, reason, check_range=False, depth=2, remark=remark)
+        return None if got is None else got * factor
 
     # --- what would reveal by accident
     def __bool__(self) -> NoReturn:

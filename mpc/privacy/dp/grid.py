@@ -15,11 +15,12 @@ import numpy as np
 
 from mpc import sharing
 from mpc.fixed_point import Floats, Words
-from mpc.ops.value import LazyValue, Value
+from mpc.ops.value import LazyValue
 from mpc.privacy.dp import budget
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.coins import Coins
 from mpc.privacy.dp.mechanisms import Integers, Mechanism, Probabilities
+from mpc.sharing import Share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +29,11 @@ FINE_STEPS = 12
 
 
 class Released(NamedTuple):
-    """What `SecretTensor.reveal` opens instead of the value, and the ledger's remark."""
+    """What `SecretTensor.reveal` opens instead of the value, the ledger's remark, and the public factor of what was opened."""
 
-    value: Value
+    share: Share
     remark: str
+    factor: float
 
 
 class Grid(Mechanism):
@@ -52,8 +54,9 @@ class Grid(Mechanism):
             raise ValueError(f"{type(self).__name__} without a sensitivity: say by how much one person can move the value "
                              "(sensitivity=...), and clip inside the engine so that it holds; privacy.sensitivity helps")
         self.sensitivity = positive("sensitivity", sensitivity)
-        if truncations is not None and (truncations < 0 or truncations != int(truncations)):
-            raise ValueError(f"truncations={truncations}; want an integer of at least 0")
+        whole = isinstance(truncations, (int, np.integer)) and not isinstance(truncations, bool)
+        if truncations is not None and not (whole and truncations >= 0):
+            raise ValueError(f"truncations={truncations!r}; want an integer of at least 0")
         self.truncations = truncations
         self.grid = 2.0 ** (math.floor(math.log2(self.sensitivity)) - FINE_STEPS) if grid is None else positive("grid", grid)
 
@@ -109,8 +112,8 @@ class Grid(Mechanism):
     def release(self, value: Any) -> Released:
         """value + noise that nobody knows, charged to the open budgets. Refuses before anything opens.
 
-        The noise is added to the integers as they are, before a pending truncation or public factor is applied: what follows is
-        post-processing. Raises `BudgetExceeded`, ValueError.
+        The noise is added to the integers as they are, and these open: a pending truncation is left out and a public factor
+        applied in clear, since noise may be larger than what can be truncated. Raises `BudgetExceeded`, ValueError.
         """
         if isinstance(value, LazyValue):
             value = value.forced()
@@ -125,7 +128,7 @@ class Grid(Mechanism):
         budgets = budget.charge(party, guarantee, str(self))
         noisy = sharing.add(share, noise.sample_shares(party, value.shape).rescaled(share.scale))
         epsilon, delta = self.claim(guarantee)
-        return Released(Value(party, noisy, value.gain), f"epsilon={epsilon:.4g}, delta={delta:.3g}{budgets}")
+        return Released(noisy, f"epsilon={epsilon:.4g}, delta={delta:.3g}{budgets}", value.gain)
 
     def claim(self, guarantee: Guarantee) -> tuple[float, float]:
         """(epsilon, delta) for the ledger: epsilon at this mechanism's delta."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mpc.errors import NotSupported
+from mpc.errors import NotSupported, ShapeError
 from mpc.fixed_point import Words
 from mpc.party import Party
 from mpc.privacy.dp.accounting import Guarantee
@@ -101,7 +101,10 @@ class Mechanism(ABC):
 
 
 def _shape(shape: int | Sequence[int]) -> tuple[int, ...]:
-    return (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    out = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if any(n < 0 for n in out):
+        raise ShapeError(f"noise of shape {out}; want no negative length")
+    return out
 
 
 def _batches(size: int) -> list[int]:

@@ -43,10 +43,9 @@ class Query(NamedTuple):
         dp: Laplace | Gaussian = (
             Laplace(epsilon, self.l1, truncations=0) if delta is None else Gaussian(epsilon, delta, self.l2, truncations=0)
         )
-        value, remark = dp.release(self.value._value)
-        party = self.value.party
-        got = party.reveal(value.settled(exact=True), to, reason, check_range=False, depth=2, remark=remark)
-        return None if got is None else got * self.factor
+        share, remark, factor = dp.release(self.value._value)
+        got = self.value.party.reveal(share, to, reason, check_range=False, depth=2, remark=remark)
+        return None if got is None else got * (factor * self.factor)
 
 
 def total(x: SecretTensor, low: Any, high: Any) -> Query:

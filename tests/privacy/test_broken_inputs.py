@@ -1,0 +1,50 @@
+"""What hostile or clumsy users hand in: a clear refusal, or the right number, never a wrong one."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpc
+from mpc.errors import ShapeError
+from mpc.party import Party
+from mpc.privacy import Exponential, Gaussian, Laplace
+
+
+def run(program: Callable[[Party], Any], parties: int = 2, protocol: str = "additive") -> list[Any]:
+    def main() -> Any:
+        with mpc.session() as s:
+            return program(s)
+
+    return mpc.local(main, parties=parties, threads=True, protocol=protocol)
+
+
+def shared(s: Party, values: Any) -> mpc.SecretTensor:
+    return mpc.share(np.asarray(values, float) if s.rank == 0 else None, owner=0)
+
+
+# --- differential privacy
+@pytest.mark.parametrize("factor", [0.3, 1 / 7, -0.3])
+def test_noise_larger_than_the_encoding_does_not_wrap_behind_a_public_factor(factor: float) -> None:
+    """The factor used to be applied, and the product truncated, after the noise: beyond 2^15 that wrapped."""
+    opened = run(lambda s: (shared(s, np.ones(400)) * factor).reveal(dp=Laplace(1.0, sensitivity=1e6)))[0]
+    assert 0.7e6 < np.abs(opened).mean() < 1.4e6
+
+
+@pytest.mark.parametrize("dp", [0.5, False, "laplace", Laplace, Exponential(1.0, 1.0)])
+def test_reveal_says_what_a_mechanism_is(dp: Any) -> None:
+    with pytest.raises(TypeError, match="want a mechanism"):
+        run(lambda s: shared(s, [1.0, 2.0]).reveal(dp=dp))
+
+
+@pytest.mark.parametrize("truncations", [-1, 1.5, float("nan"), float("inf"), "1", True])
+def test_truncations_are_counted_in_whole_numbers(truncations: Any) -> None:
+    with pytest.raises(ValueError, match="want an integer of at least 0"):
+        Gaussian(1.0, 1e-6, 1.0, truncations=truncations)
+
+
+def test_noise_of_a_negative_length() -> None:
+    with pytest.raises(ShapeError):
+        Laplace(1.0, 1.0).sample((2, -3))
