@@ -6,6 +6,6 @@ import typer
 
 def bench(context: typer.Context) -> None:
     """Measure kernels, protocols, functions, layers and training on this machine (`mpc bench --help` for its options)."""
-    from mpc.benchmarks import main  # loads much that the other commands do not need
+    from mpc.benchmarks.command import main  # loads much that the other commands do not need
 
     raise typer.Exit(main(context.args) or 0)

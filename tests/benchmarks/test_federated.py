@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mpc.benchmarks import main
+from mpc.benchmarks.command import main
 
 pytest.importorskip("torch", reason="torch (the extra 'torch') trains the clients' models")
 pytest.importorskip("sklearn", reason="scikit-learn (the extra 'demo') has the digits")

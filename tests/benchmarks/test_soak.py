@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mpc.benchmarks import main, soak
+from mpc.benchmarks import soak
+from mpc.benchmarks.command import main
 
 
 def test_memory_stays_over_500_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

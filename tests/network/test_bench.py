@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mpc.benchmarks import main
+from mpc.benchmarks.command import main
 from mpc.benchmarks.network import NETWORKS
 from tests.network.hosts import EMULATOR
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpc.benchmarks import main, privacy_adversarial, privacy_data
+from mpc.benchmarks import privacy_adversarial, privacy_data
+from mpc.benchmarks.command import main
 
 
 def small(folder: Path) -> privacy_data.Case:
