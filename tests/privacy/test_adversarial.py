@@ -1,6 +1,7 @@
 """The encoder: keeps the task, hides the attribute, repeats its training and never its noise."""
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,21 @@ def test_a_saved_encoder_answers_as_before(digits: dict[str, Any], noisy: Advers
         AdversarialEncoder().save(path)
 
 
+@pytest.mark.parametrize(("name", "value"), [
+    ("_mean", np.array(1.0)), ("_scale", np.ones(5)), ("_mean", np.full(64, np.nan)), ("encoder/0.bias", np.full(64, np.inf)),
+    ("head/0.bias", np.array(["a"])), ("head", {"dim": "a"}), ("head", {"dim": 16.5}),
+])  # fmt: skip
+def test_a_damaged_encoder_is_refused_as_a_whole(noisy: AdversarialEncoder, tmp_path: Path, name: str, value: Any) -> None:
+    path = tmp_path / "encoder.npz"
+    noisy.save(path)
+    arrays = dict(np.load(path))
+    assert name in arrays
+    arrays[name] = np.array(json.dumps({**json.loads(str(arrays[name])), **value})) if isinstance(value, dict) else value
+    np.savez(path, **arrays)
+    with pytest.raises(ConfigError, match="whole encoder"):
+        AdversarialEncoder.load(path)
+
+
 def test_errors_say_what_was_wanted(digits: dict[str, Any], noisy: AdversarialEncoder) -> None:
     x, t, p = digits["x"][:20], digits["task"][:20], digits["private"][:20]
     with pytest.raises(ConfigError, match="dim=0"):
@@ -123,6 +139,9 @@ def test_errors_say_what_was_wanted(digits: dict[str, Any], noisy: AdversarialEn
         AdversarialEncoder().fit(x, task=np.zeros(20), private=p)
     with pytest.raises(ConfigError, match="not finite"):
         AdversarialEncoder().fit(np.full((20, 3), np.nan), task=t, private=p)
+    for size in (-1.0, float("nan")):
+        with pytest.raises(ConfigError, match="at least 0"):
+            noisy.transform(x, noise=size)
     with pytest.raises(ShapeError, match="rows x 64"):
         noisy.transform(x[:, :5])
     with pytest.raises(ShapeError, match="rows x 16"):

@@ -17,6 +17,7 @@ def test_laplace_says_its_epsilon_and_draws_that_noise() -> None:
     out = add_noise("age", x, bounds=(0, 100), epsilon=2.0)
     assert out.statement.epsilon == pytest.approx(2.0, rel=1e-3) and out.statement.rho == 2.0
     assert "epsilon = 2" in str(out.statement) and "local" in str(out.statement)
+    assert "if the bounds were not taken from the data" in str(out.statement)
     assert stats.kstest(out.values - 30, stats.laplace(scale=50).cdf).pvalue > 1e-4
     assert out.statement.std[0] == pytest.approx(math.sqrt(2) * 50, rel=1e-3)
 

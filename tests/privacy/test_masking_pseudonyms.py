@@ -111,6 +111,10 @@ def test_emails_keep_their_shape() -> None:
     kept = Pseudonyms(KEY, "mail", format="email", keep_domain=True)
     assert [m.rpartition("@")[2] for m in kept.mask(mails)] == [m.rpartition("@")[2] for m in mails]
     assert (kept.unmask(kept.mask(mails)) == mails).all()
+    two = ["jack.smith@gmail.com", "jack.smith@work.org"]  # one name at two domains must not be seen to be one
+    for again in (kept, names, Pseudonyms(KEY, "mail", format="email", keep_domain=True, reversible=False)):
+        assert len({m.rpartition("@")[0] for m in again.mask(two)}) == 2
+    assert (kept.unmask(kept.mask(two)) == two).all()
     for wrong in ("nobody", "@x.org", "a@b", "a@b@c.org", "a@.org"):
         with pytest.raises(ConfigError, match="e-mail") as error:
             names.mask([wrong])
@@ -128,6 +132,13 @@ def test_small_domains_are_refused_or_warned_of() -> None:
         assert (small.unmask(masked) == [f"{i:02d}" for i in range(100)]).all()
     with pytest.raises(ConfigError, match="a-z"):
         Pseudonyms(KEY, "name").mask(["Zoë Müller-Lüdenscheid"])
+
+
+@pytest.mark.parametrize("column", [np.array([1234567.0, np.nan]), np.array(["Jack Smith", None], object),
+                                    np.array(["Jack Smith", float("nan")], object)])  # fmt: skip
+def test_missing_values_are_no_values(column: np.ndarray) -> None:
+    with pytest.raises(ConfigError, match="missing values"):
+        Pseudonyms(KEY, "name", insecure_small_domain=True).mask(column)
 
 
 def test_tokens_are_keyed_and_one_way() -> None:

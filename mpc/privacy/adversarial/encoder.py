@@ -104,6 +104,8 @@ class AdversarialEncoder:
             raise ConfigError("transform: no weights here; call fit, or fit_secret with this party as reveal_to")
         clean = self._run(self._encoder, self._scaled(self._features(X)))
         size = self.settings.noise if noise is None else noise
+        if not (np.isfinite(size) and size >= 0):
+            raise ConfigError(f"transform: got noise={noise!r}; want a finite number of at least 0")
         return clean if size == 0 else (clean + size * gaussian(clean.shape)).astype(np.float32)
 
     def predict(self, representation: Any) -> npt.NDArray[Any]:
@@ -126,13 +128,17 @@ class AdversarialEncoder:
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """The encoder that `save` wrote. Nothing is unpickled. Raises ConfigError for another file."""
         settings, arrays = files.read(path)
-        out = cls(**asdict(settings))
         try:
+            out = cls(**asdict(settings))
             for name in _KEPT:
                 setattr(out, name, arrays[name])
             weights = [{n.partition("/")[2]: a for n, a in arrays.items() if n.startswith(f"{kind}/")} for kind in NAMES]
             out._encoder, out._head = plain(settings, len(out._mean), len(out.classes_), weights)
-        except (KeyError, RuntimeError) as error:
+            if out._mean.shape != out._scale.shape or out._mean.ndim != 1:
+                raise ValueError(f"mean and scale of shapes {out._mean.shape} and {out._scale.shape}")
+            if not all(np.isfinite(a).all() for a in (out._mean, out._scale, *(v for w in weights for v in w.values()))):
+                raise ValueError("values that are not finite")
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ConfigError(f"{os.fspath(path)} does not hold a whole encoder: {error}") from None
         return out
 

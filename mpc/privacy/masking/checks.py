@@ -21,7 +21,8 @@ SLACK: Final = 1e-9  # of comparisons between floats
 
 
 class Sensitive:
-    """A sensitive column as codes. Numbers are ordered (distance |i - j| / (m - 1) between ranks); text is not (distance 1)."""
+    """A sensitive column as codes. Numbers are ordered (distance |i - j| / (m - 1) between ranks among the m values of the
+    whole column, suppressed rows included); text is not (distance 1)."""
 
     def __init__(self, name: str, column: Column, ordered: bool | None = None) -> None:
         self.name = name

@@ -6,7 +6,6 @@ within reach, and a table of all values is soon seen. Not constant-time: Python'
 """
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -51,7 +50,7 @@ class FF1:
         if not values:
             return []
         u, v = n // 2, n - n // 2
-        b = (math.ceil(v * math.log2(radix)) if radix & (radix - 1) else v * (radix.bit_length() - 1)) + 7 >> 3
+        b = (radix**v - 1).bit_length() + 7 >> 3  # ceil(ceil(v log2 radix) / 8), exactly
         d = 4 * -(-b // 4) + 4
         head = (bytes([1, 2, 1]) + radix.to_bytes(3, "big") + bytes([10, u % 256]) + n.to_bytes(4, "big")
                 + len(tweak).to_bytes(4, "big"))  # fmt: skip

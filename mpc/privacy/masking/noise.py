@@ -63,7 +63,7 @@ class Statement:
             return f"{what}: {NO_GUARANTEE}"
         rho = "" if self.rho is None else f", rho = {self.rho:.4g}"
         return (f"{what}: epsilon = {self.epsilon:.4g} at delta = {self.delta:g}{rho}, per person with one value each (local "
-                "differential privacy)")
+                "differential privacy), if the bounds were not taken from the data")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ ALPHABETS: Final = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNO
 _ALPHABET: Final = {letter: alphabet for alphabet in ALPHABETS for letter in alphabet}
 _PLACE: Final = {letter: i for alphabet in ALPHABETS for i, letter in enumerate(alphabet)}
 FORMATS: Final = ("text", "email")
+MISSING: Final = frozenset(("None", "nan", "NaT", "<NA>"))  # as pandas and Python write them
 
 
 class SmallDomain(UserWarning):
@@ -33,7 +34,7 @@ class Pseudonyms:
     which `unmask` turns back with the key: no two values share a pseudonym. Otherwise letters and digits are drawn by
     HMAC-SHA-256 of the value: the key cannot turn them back but by trying values, and two values may meet (n values of a format
     with N: n^2 / 2N pairs). ``format``: "text", or "email": the top-level domain stays, and the whole domain with
-    ``keep_domain``.
+    ``keep_domain``; what stays is part of the value, so one name at two domains gets two unrelated pseudonyms.
 
     Protects a value against whoever lacks the key. Does not hide: format, length, case, punctuation and letters outside a-z
     (refused, see below), which values are equal and how often each occurs (a frequent one may be guessed), or anything else in
@@ -76,31 +77,35 @@ class Pseudonyms:
 
     def _mapped(self, values: Any, of: Any) -> Column:
         column = np.asarray(values)
+        if column.dtype.kind in "fO" and any(not isinstance(v, str) and str(v) in MISSING for v in column.flat):
+            raise ConfigError(f"column {self.column!r} has missing values (None or NaN), which have no pseudonym: leave these "
+                              "rows out, or write what stands for a missing value")
         found, index = np.unique(column.astype(str), return_inverse=True)
-        by_form: dict[str, list[int]] = defaultdict(list)
+        alike: dict[tuple[str, str], list[int]] = defaultdict(list)
         parts = [self._split(str(text)) for text in found]
-        for i, (_, inside, _) in enumerate(parts):
-            by_form[_form(inside)].append(i)
+        for i, (inside, kept) in enumerate(parts):
+            alike[_form(inside), kept].append(i)
         out = [""] * len(found)
-        for form, members in by_form.items():
+        for form in dict.fromkeys(form for form, _ in alike):
             self._examine(form)
-            masked = of([parts[i][1] for i in members], form)
+        for (form, kept), members in alike.items():
+            masked = of([parts[i][0] for i in members], form, kept)
             for i, text in zip(members, masked, strict=True):
-                out[i] = parts[i][0] + text + parts[i][2]
+                out[i] = text + kept
         return np.array(out, dtype=str)[index.reshape(-1)].reshape(column.shape)
 
-    def _split(self, text: str) -> tuple[str, str, str]:
-        """(kept, masked, kept)."""
+    def _split(self, text: str) -> tuple[str, str]:
+        """(masked, kept)."""
         if any(c.isalnum() and c not in _ALPHABET for c in text):
             raise ConfigError(f"column {self.column!r} holds letters or digits outside a-z, A-Z, 0-9, which have no pseudonym "
                               "of their format: write them in ASCII first, or use token()")
         if self.format == "text":
-            return "", text, ""
+            return text, ""
         local, _, domain = text.rpartition("@")
         if not local or "." not in domain or not all(domain.split(".")) or "@" in local:
             raise ConfigError(f"column {self.column!r} holds a value that is no e-mail address; want name@domain.top")
         cut = len(local) if self.keep_domain else text.rfind(".")
-        return "", text[:cut], text[cut:]
+        return text[:cut], text[cut:]
 
     def _examine(self, form: str) -> None:
         size = prod(_radices(form))
@@ -113,17 +118,17 @@ class Pseudonyms:
             raise ConfigError(f"{said}: join it with another column, use token(), or say insecure_small_domain=True")
         warnings.warn(f"{said}: who sees many of them can tell them apart by frequency", SmallDomain, stacklevel=5)
 
-    def _forth(self, texts: Sequence[str], form: str) -> list[str]:
-        return self._permuted(texts, form, self._ff1.encrypt)
+    def _forth(self, texts: Sequence[str], form: str, kept: str) -> list[str]:
+        return self._permuted(texts, form, kept, self._ff1.encrypt)
 
-    def _back(self, texts: Sequence[str], form: str) -> list[str]:
-        return self._permuted(texts, form, self._ff1.decrypt)
+    def _back(self, texts: Sequence[str], form: str, kept: str) -> list[str]:
+        return self._permuted(texts, form, kept, self._ff1.decrypt)
 
-    def _permuted(self, texts: Sequence[str], form: str, permute: Any) -> list[str]:
+    def _permuted(self, texts: Sequence[str], form: str, kept: str, permute: Any) -> list[str]:
         """Rank, permute the smallest power of two that holds all ranks, and again while outside them (under 2 times on
-        average)."""
+        average). The tweak is the format with what stays: the same name at two domains has unrelated pseudonyms."""
         radices = _radices(form)
-        size, tweak = prod(radices), form.encode()
+        size, tweak = prod(radices), f"{form} {kept}".encode()
         if size == 1:
             return list(texts)
         bits = max(2, (size - 1).bit_length())
@@ -135,12 +140,12 @@ class Pseudonyms:
             open_ = [i for i in open_ if ranks[i] >= size]
         return [_unrank(rank, form) for rank in ranks]
 
-    def _drawn(self, texts: Sequence[str], form: str) -> list[str]:
+    def _drawn(self, texts: Sequence[str], form: str, kept: str) -> list[str]:
         size = prod(_radices(form))
         length = (size.bit_length() + 7 >> 3) + 16  # 128 bits more than needed: the remainder is uniform to 2^-128
 
         def draw(text: str) -> int:
-            seed = hmac.new(self._hmac, b"drawn" + text.encode(), hashlib.sha256).digest()
+            seed = hmac.new(self._hmac, f"drawn{text} {kept}".encode(), hashlib.sha256).digest()
             return int.from_bytes(hashlib.shake_256(seed).digest(length), "big") % size
 
         return [_unrank(draw(text), form) for text in texts]
