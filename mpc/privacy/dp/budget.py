@@ -18,9 +18,10 @@ second, weaker notion.
 """
 from __future__ import annotations
 
+import os
 import threading
 from contextvars import ContextVar, Token
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mpc.errors import ConfigError, MPCError
 from mpc.privacy.dp.accounting import Guarantee
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from mpc.party import Party
 
 _OPEN: ContextVar[tuple[Budget, ...]] = ContextVar("mpc_privacy_budgets", default=())
+_OUTSIDE: Final = "MPC_PRIVACY_BUDGET"  # environment: the process with an open budget, which those it starts cannot charge
+_COUNT_LOCK: Final = threading.Lock()
 
 
 class BudgetExceeded(MPCError):
@@ -45,7 +48,9 @@ class Spent(NamedTuple):
 
 
 class Budget:
-    """(epsilon, delta) for everything that is released inside ``with``."""
+    """(epsilon, delta) for everything that is released inside ``with``, by this process."""
+
+    _entered = 0  # budgets of this process, in all threads
 
     def __init__(self, epsilon: float, delta: float) -> None:
         if not 0 < epsilon < float("inf"):
@@ -87,11 +92,13 @@ class Budget:
     def __enter__(self) -> Budget:
         self._tokens.append(_OPEN.set((*_OPEN.get(), self)))
         self._threads.append(threading.get_ident())
+        _count(1)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         _OPEN.reset(self._tokens.pop())
         self._threads.pop()
+        _count(-1)
 
     def check_thread(self) -> None:
         """Raises ConfigError where several parties' threads would share this budget, and each release count several times."""
@@ -103,8 +110,21 @@ class Budget:
         return f"Budget(epsilon={self.epsilon:g}, delta={self.delta:g}, used={self.used:.4g}, releases={len(self.spent)})"
 
 
+def _count(change: int) -> None:
+    with _COUNT_LOCK:
+        Budget._entered += change
+        if Budget._entered:
+            os.environ.setdefault(_OUTSIDE, str(os.getpid()))
+        elif os.environ.get(_OUTSIDE) == str(os.getpid()):
+            del os.environ[_OUTSIDE]
+
+
 def charge(party: Party | None, release: Guarantee, what: str) -> str:
-    """Charge every open budget, or none; what the ledger says of them. Raises BudgetExceeded."""
+    """Charge every open budget, or none; what the ledger says of them. Raises BudgetExceeded, and ConfigError in a process that
+    was started inside a budget, which would not hear of this release."""
+    if os.environ.get(_OUTSIDE, str(os.getpid())) != str(os.getpid()):
+        raise ConfigError("a budget was opened in the process that started this one, and cannot be charged from here; open one "
+                          "in each party's program (every party has its own, and they stay alike)")
     budgets = list(dict.fromkeys(reversed(_OPEN.get())))
     if party is not None:
         for budget in budgets:
