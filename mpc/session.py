@@ -14,6 +14,7 @@ from mpc.party import _CURRENT, LINGER, LOCAL_LINGER, Party
 from mpc.preprocessing.sources import party_of, provided
 from mpc.protocols.additive import Additive
 from mpc.protocols.clear import Clear
+from mpc.supervision.signals import check_terminated
 from mpc.survey import agreed
 from mpc.transport.base import Transport
 from mpc.transport.memory import Hub
@@ -60,6 +61,7 @@ def session() -> Iterator[Party]:
     """
     if _CURRENT.get() is not None:
         raise SessionError("a session is open already; sessions do not nest")
+    check_terminated()
     launch, hub = _where()
     config = launch.config
     ring.tune_allocator()

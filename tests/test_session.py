@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import copy
 import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -238,3 +240,22 @@ def test_long_chains_of_views_are_opened_afresh() -> None:
     want = 160 * (np.arange(80, 100) ** 2 / 1e4).sum()
     for got in pair(program):
         assert abs(got - want) < 0.3
+
+
+def test_sigterm_is_not_forgotten_where_its_exit_was_swallowed() -> None:
+    """As an import with `except BaseException`, or a finaliser, swallows it."""
+    script = """
+import os, signal
+import mpc
+from mpc.supervision.signals import terminated
+
+signal.signal(signal.SIGTERM, terminated)
+try:
+    os.kill(os.getpid(), signal.SIGTERM)
+except SystemExit:
+    print("swallowed", flush=True)
+with mpc.session():
+    pass
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.returncode) == ("swallowed\n", 143), done.stderr

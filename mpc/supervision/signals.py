@@ -6,10 +6,11 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 Handler = Callable[[int, FrameType | None], Any]
 NUMBERS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_asked: list[int] = []  # to end, by `terminated`
 
 
 class Interrupted(BaseException):
@@ -24,6 +25,18 @@ class Interrupted(BaseException):
 def interrupt(number: int, frame: FrameType | None) -> None:
     """Handler: end the run."""
     raise Interrupted(number)
+
+
+def terminated(number: int, frame: FrameType | None) -> NoReturn:
+    """Handler: end as at `sys.exit`, so that whatever stands open is closed."""
+    _asked.append(number)
+    raise SystemExit(128 + number)
+
+
+def check_terminated() -> None:
+    """End now if `terminated` was called and its exit swallowed: by an import that catches everything, a finaliser."""
+    if _asked:
+        raise SystemExit(128 + _asked[0])
 
 
 def ignore() -> None:

@@ -14,8 +14,9 @@ from mpc.errors import AuthenticationError, MPCError, PartyLost, ProgramMismatch
 from mpc.failures import exit_code
 from mpc.greeting import CHECK, difference
 from mpc.meeting import Meeting
-from mpc.parties.commands.common import failing, seat, terminated
+from mpc.parties.commands.common import failing, seat
 from mpc.runfile import RunFile
+from mpc.supervision.signals import terminated
 from mpc.survey import Link
 from mpc.transport.zmq import ZmqTransport
 

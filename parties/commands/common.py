@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import typer
 
@@ -22,11 +21,6 @@ def choice(name: str, values: tuple[str, ...], got: str) -> str:
     if got not in values:
         raise typer.BadParameter(f"got {got!r}; want one of {', '.join(values)}", param_hint=name)
     return got
-
-
-def terminated(number: int, frame: object) -> NoReturn:
-    """Signal handler: end as at `sys.exit`, so that whatever stands open is closed."""
-    raise SystemExit(128 + number)
 
 
 @contextmanager

@@ -13,8 +13,9 @@ import typer
 from mpc import runfile
 from mpc.errors import ConfigError, MPCError
 from mpc.failures import exit_code
-from mpc.parties.commands.common import failing, seat, terminated
+from mpc.parties.commands.common import failing, seat
 from mpc.preprocessing.dealer import serve
+from mpc.supervision.signals import terminated
 
 
 def dealer(

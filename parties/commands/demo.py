@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from mpc.config import MAX_PARTIES, MIN_PARTIES
-from mpc.parties.commands.common import choice, terminated
+from mpc.parties.commands.common import choice
+from mpc.supervision.signals import terminated
 
 
 def demo(

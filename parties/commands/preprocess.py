@@ -15,7 +15,7 @@ import typer
 from mpc import identity, launch, runfile
 from mpc.config import MAX_PARTIES, MIN_PARTIES
 from mpc.errors import ConfigError
-from mpc.parties.commands.common import failing, seat, terminated
+from mpc.parties.commands.common import failing, seat
 from mpc.parties.member import run_member
 from mpc.preprocessing import plan as plans
 from mpc.preprocessing import production
@@ -24,6 +24,7 @@ from mpc.preprocessing.production import Recipient
 from mpc.preprocessing.stored import name_of
 from mpc.report import amount
 from mpc.runfile import RunFile
+from mpc.supervision.signals import terminated
 
 GIB = 1 << 30
 

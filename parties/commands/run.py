@@ -11,8 +11,9 @@ from typer.core import TyperCommand
 
 from mpc import launch
 from mpc.config import MAX_PARTIES, MIN_PARTIES, PROTOCOLS
-from mpc.parties.commands.common import choice, failing, seat, terminated
+from mpc.parties.commands.common import choice, failing, seat
 from mpc.parties.member import run_member
+from mpc.supervision.signals import terminated
 
 
 class RunCommand(TyperCommand):
