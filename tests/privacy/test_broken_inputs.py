@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import mpc
-from mpc.errors import ShapeError
+from mpc.errors import ConfigError, ShapeError
 from mpc.party import Party
-from mpc.privacy import Exponential, Gaussian, Laplace
+from mpc.privacy import Budget, Exponential, Gaussian, Laplace, sensitivity
 
 
 def run(program: Callable[[Party], Any], parties: int = 2, protocol: str = "additive") -> list[Any]:
@@ -48,3 +48,23 @@ def test_truncations_are_counted_in_whole_numbers(truncations: Any) -> None:
 def test_noise_of_a_negative_length() -> None:
     with pytest.raises(ShapeError):
         Laplace(1.0, 1.0).sample((2, -3))
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_a_budget_around_the_parties_refuses_their_releases(threads: bool) -> None:
+    """As processes they have no part in it: releases went uncounted."""
+
+    def main() -> Any:
+        with mpc.session() as s:
+            return mpc.share(np.ones(2) if s.rank == 0 else None, owner=0).reveal(dp=Laplace(1.0, sensitivity=1))
+
+    with Budget(epsilon=0.5, delta=1e-6) as budget, pytest.raises(ConfigError, match="in each party's program"):
+        mpc.local(main, parties=2, threads=threads)
+    assert budget.used == 0 and len(mpc.local(main, parties=2, threads=True)) == 2
+
+
+def test_scores_times_nothing_and_public_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="times 0"):
+        run(lambda s: Exponential(1.0, 1.0).select(shared(s, [1.0, 2.0]) * 0))
+    with pytest.raises(TypeError, match="want a secret tensor"):
+        sensitivity.mean(np.ones(3), 0, 1)  # type: ignore[arg-type]

@@ -97,6 +97,8 @@ class Exponential:
             raise ShapeError(f"scores of shape {scores.shape}; want one axis with at least one candidate")
         party, count = scores.party, scores.shape[0]
         value = scores._value
+        if not value.gain:
+            raise ValueError("scores times 0: there is nothing to select by")
         share = -value.share if value.gain < 0 else value.share  # a public factor keeps the order, or turns it round
         exact = share.scale == 0 or share.scale > party.frac_bits
         truncations = (0 if exact else 1) if self.truncations is None else self.truncations

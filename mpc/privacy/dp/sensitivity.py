@@ -107,6 +107,8 @@ def quantile(
 
 
 def _rows(x: SecretTensor, axes: int | None = None) -> None:
+    if not isinstance(x, SecretTensor):
+        raise TypeError(f"got {type(x).__name__}; want a secret tensor (mpc.share makes one)")
     if not x.ndim or not x.shape[0] or (axes is not None and x.ndim != axes):
         raise ShapeError(f"a tensor of shape {x.shape}; want one row per person{', of one number each' if axes == 1 else ''}")
 
