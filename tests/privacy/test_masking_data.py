@@ -42,5 +42,5 @@ def test_the_benchmark_writes_what_it_measures(data_folder: Path, tmp_path: Path
     path = tmp_path / "out.json"
     assert main(["privacy-masking", "pseudonyms", "noise", "--data", str(data_folder), "--quick", "--json", str(path)]) == 0
     found = json.loads(path.read_text())
-    assert found["pseudonyms"]["nine digits"] > 0 and found["noise"]["rows"][-1]["epsilon"] is None
+    assert found["pseudonyms"]["a second"]["nine digits"] > 0 and found["noise"]["rows"][-1]["epsilon"] is None
     assert main(["privacy-masking", "--data", str(tmp_path)]) == 2
