@@ -130,6 +130,7 @@ def test_scores_are_counts() -> None:
     assert [float(out.exact[n]) for n in ("precision", "recall", "f1")] == [1 / 3, 1 / 2, 2 / 5]
     assert out.by_type["x"][0]["precision"].value == 0.5 and out.by_type["y"][0]["recall"].value == 0.0
     assert out.leaked.value == 2 / 8 and out.touched.value == 4 / 14 and out.leaked.low <= 2 / 8 <= out.leaked.high
+    assert out.exposed.value == 1 / 2  # "cccc": half of it is read
     assert "| x | 1 |" in str(out) and out.to_dict()["by_type"]["y"]["marked"] == 1
     with pytest.raises(ShapeError):
         score(texts, marked[:2], found, ("x",))

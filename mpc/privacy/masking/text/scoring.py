@@ -18,11 +18,13 @@ NAMES: Final = ("precision", "recall", "f1")
 class Scores:
     """With 95 % intervals, bootstrap over texts. ``exact``: same characters and same type; ``by_type``: the same per type, with
     the number marked; ``leaked``: share of the characters of marked entities that nothing found covers, of whatever type: what
-    a reader still sees; ``touched``: share of unmarked characters that would be replaced."""
+    a reader still sees; ``exposed``: share of the marked entities of which a reader sees at least one character; ``touched``:
+    share of unmarked characters that would be replaced."""
 
     exact: dict[str, Estimate]
     by_type: dict[str, tuple[dict[str, Estimate], int]]
     leaked: Estimate
+    exposed: Estimate
     touched: Estimate
     texts: int
 
@@ -33,7 +35,7 @@ class Scores:
         return {
             "exact": {name: plain(e) for name, e in self.exact.items()},
             "by_type": {t: {"marked": n, **{k: plain(e) for k, e in s.items()}} for t, (s, n) in self.by_type.items()},
-            "leaked": plain(self.leaked), "touched": plain(self.touched), "texts": self.texts,
+            "leaked": plain(self.leaked), "exposed": plain(self.exposed), "touched": plain(self.touched), "texts": self.texts,
         }  # fmt: skip
 
     def table(self) -> str:
@@ -41,8 +43,8 @@ class Scores:
         lines = ["| type | marked | precision | recall | F1 |", "|---|---:|---|---|---|"]
         rows = [*self.by_type.items(), ("all", (self.exact, sum(n for _, n in self.by_type.values())))]
         lines += [f"| {t} | {n} | " + " | ".join(str(s[k]) for k in NAMES) + " |" for t, (s, n) in rows]
-        return "\n".join([*lines, "", f"characters of marked entities left readable: {self.leaked}; of others replaced: "
-                          f"{self.touched}; {self.texts} texts"])  # fmt: skip
+        return "\n".join([*lines, "", f"characters of marked entities left readable: {self.leaked}; entities with such: "
+                          f"{self.exposed}; other characters replaced: {self.touched}; {self.texts} texts"])  # fmt: skip
 
     __str__ = table
 
@@ -50,24 +52,25 @@ class Scores:
 def score(
     texts: Sequence[str], marked: Sequence[Sequence[Span]], found: Sequence[Sequence[Span]], types: Sequence[str]
 ) -> Scores:
-    """Compare spans of these types; `Scores.leaked` and `touched` count whatever was found. Raises ShapeError."""
+    """Compare spans of these types; `Scores.leaked`, `exposed` and `touched` count whatever was found. Raises ShapeError."""
     if not len(texts) == len(marked) == len(found) or not len(texts):
         raise ShapeError(f"{len(texts)} texts, {len(marked)} marked, {len(found)} found; want as many of each, at least one")
     counts = np.zeros((len(types), len(texts), 3))  # right, found, marked
-    covered = np.zeros((len(texts), 4))  # marked characters: readable, all; others: replaced, all
+    covered = np.zeros((len(texts), 6))  # marked characters: readable, all; others: replaced, all; entities: readable, all
     for i, (text, truth, guess) in enumerate(zip(texts, marked, found, strict=True)):
         for t, name in enumerate(types):
             a, b = ({span for span in spans if span.type == name} for spans in (truth, guess))
             counts[t, i] = len(a & b), len(b), len(a)
         secret = _covered(text, [span for span in truth if span.type in types])
         gone = _covered(text, guess)
-        covered[i] = (secret & ~gone).sum(), secret.sum(), (gone & ~secret).sum(), (~secret).sum()
+        read = [not gone[span.start : span.end].all() for span in truth if span.type in types]
+        covered[i] = (secret & ~gone).sum(), secret.sum(), (gone & ~secret).sum(), (~secret).sum(), sum(read), len(read)
     weights = resamples(len(texts))
     by_type = {name: (_scores(weights @ counts[t]), int(counts[t, :, 2].sum())) for t, name in enumerate(types)}
     total = weights @ covered
     with np.errstate(invalid="ignore", divide="ignore"):
-        leaked, touched = estimate(total[:, 0] / total[:, 1]), estimate(total[:, 2] / total[:, 3])
-    return Scores(_scores(weights @ counts.sum(0)), by_type, leaked, touched, len(texts))
+        leaked, touched, exposed = (estimate(total[:, i] / total[:, i + 1]) for i in (0, 2, 4))
+    return Scores(_scores(weights @ counts.sum(0)), by_type, leaked, exposed, touched, len(texts))
 
 
 def _covered(text: str, spans: Sequence[Span]) -> Any:
