@@ -1,6 +1,7 @@
 """What hostile or clumsy users hand in: a clear refusal, or the right number, never a wrong one."""
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 
 import mpc
-from mpc.errors import ConfigError, ShapeError
+from mpc import nn
+from mpc.errors import ConfigError, NotSupported, ShapeError
 from mpc.party import Party
-from mpc.privacy import Budget, Exponential, Gaussian, Laplace, sensitivity
+from mpc.privacy import DPSGD, Budget, Exponential, Gaussian, Laplace, sensitivity
 
 
 def run(program: Callable[[Party], Any], parties: int = 2, protocol: str = "additive") -> list[Any]:
@@ -68,3 +70,36 @@ def test_scores_times_nothing_and_public_rows_are_refused() -> None:
         run(lambda s: Exponential(1.0, 1.0).select(shared(s, [1.0, 2.0]) * 0))
     with pytest.raises(TypeError, match="want a secret tensor"):
         sensitivity.mean(np.ones(3), 0, 1)  # type: ignore[arg-type]
+
+
+# --- DP-SGD in torch
+def test_dpsgd_refuses_what_it_cannot_step_on() -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed: want the extra `torch`")
+    pytest.importorskip("opacus", reason="opacus is not installed: want the extra `privacy`")
+    model = torch.nn.Linear(3, 2)
+    optimizer = DPSGD(model, noise_multiplier=1.0)
+    with Budget(epsilon=50, delta=1e-6) as budget:
+        model(torch.ones(0, 3)).sum().backward()
+        with pytest.raises(ConfigError, match="no examples"):
+            optimizer.step()
+        optimizer.zero_grad()
+        model(torch.ones(4, 3))  # a forward pass alone
+        model(torch.ones(4, 3)).sum().backward()
+        with pytest.raises(ConfigError, match="no_grad"):
+            optimizer.step()
+    assert not budget.spent and not optimizer.steps
+    with pytest.raises(NotSupported, match="load_state_dict"):
+        DPSGD(copy.deepcopy(model))
+
+
+# --- DP-SGD on shares
+def test_dpsgd_on_shares_refuses_parameters_of_two_layers() -> None:
+    """Each layer's noisy gradient is set by itself: one of the two was lost."""
+
+    def program(s: Party) -> None:
+        first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+        second.weight = first.weight
+        DPSGD(nn.Sequential(first, nn.ReLU(), second))
+
+    with pytest.raises(NotSupported, match="shares parameters"):
+        run(program)

@@ -58,6 +58,8 @@ class SecretDPSGD(PrivateSGD):
             if type(module) is not nn.Linear:
                 continue
             mine = [p for p in (module.weight, module.bias) if p is not None]
+            if known.intersection(map(id, mine)):
+                raise NotSupported(f"DPSGD: {name} shares parameters with another layer; want parameters of one layer each")
             known.update(map(id, mine))
             if all_or_none(name or "the layer", [p.requires_grad for p in mine]):
                 self._layers.append(module)

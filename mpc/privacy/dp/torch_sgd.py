@@ -44,6 +44,9 @@ class TorchDPSGD(PrivateSGD):
             raise NotSupported(f"DPSGD: {'; '.join(map(str, problems))}")
         hooks = self.model if isinstance(self.model, GradSampleModule) else _HOOKS.get(self.model)
         if hooks is None:  # once for a model: its layers call them from then on
+            if hasattr(self.model, "autograd_grad_sample_hooks"):
+                raise NotSupported("DPSGD: a copy of a model with DPSGD's hooks, which are the original's; want a new model "
+                                   "with load_state_dict(original.state_dict())")
             hooks = _HOOKS[self.model] = GradSampleModule(self.model, loss_reduction=self.loss_reduction)
         if hooks.loss_reduction != self.loss_reduction:
             raise ConfigError(f"DPSGD: loss_reduction={self.loss_reduction!r}; this model's layers were told "
@@ -81,6 +84,8 @@ class TorchDPSGD(PrivateSGD):
         if len(rows) != 1:
             raise ConfigError(f"DPSGD: gradients of {sorted(rows)} examples in one step; want one backward() of one batch")
         (n,) = rows
+        if not n and not self._drawing:
+            raise ConfigError("DPSGD: a batch of no examples; want at least one (batches() steps for empty draws itself)")
         expected, rate = float(n), 1.0
         if self._drawing:
             if self._drawn is None:
@@ -110,7 +115,8 @@ class TorchDPSGD(PrivateSGD):
     def _sample_of(self, p: Any) -> Any:
         found = getattr(p, "grad_sample", None)
         if found is None:
-            raise ConfigError("DPSGD: a parameter without per-example gradients; want loss.backward() in training mode first")
+            raise ConfigError("DPSGD: a parameter without per-example gradients; want loss.backward() in training mode, and "
+                              "every forward pass that has no backward one in eval mode or under no_grad")
         if isinstance(found, list):
             raise ConfigError("DPSGD: two backward() in one step; want one, or zero_grad() between them")
         return found
