@@ -10,7 +10,7 @@ import pytest
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy import audit
 from mpc.privacy.audit.attackers import ATTACKERS, scores
-from mpc.privacy.audit.intervals import Counts, estimate, resamples
+from mpc.privacy.audit.intervals import Counts, estimate, resamples, student
 
 RNG = np.random.default_rng(0)
 FAST: dict[str, Any] = {"attackers": ("logistic",), "queries": ()}
@@ -147,6 +147,66 @@ def test_seeds_are_combined_and_folds_pooled() -> None:
         audit.pool([both, flipped])
     with pytest.raises(ConfigError, match="baseline"):
         audit.attribute_inference(lambda x: x, raw=raw, private=private, attacker=owned, baseline=fewer, **FAST)
+
+
+def test_intervals_of_few_people_cover_as_often_as_they_say() -> None:
+    """Normal values of eight people, 1500 times: 94 %, as measured 3000 times. Plain percentiles cover 88 %."""
+    rng, weights = np.random.default_rng(11), resamples(8)
+    found = [estimate(weights @ rng.normal(size=8) / 8, 8) for _ in range(1500)]
+    assert 0.925 < np.mean([e.low <= 0 <= e.high for e in found]) < 0.965
+
+
+def test_students_quantiles() -> None:
+    table = {1: 12.706, 2: 4.303, 3: 3.182, 5: 2.571, 23: 2.069, 1000: 1.962}
+    assert [student(0.975, free) for free in table] == pytest.approx(list(table.values()), rel=2e-3)
+    one = estimate(np.ones(100), 1)
+    assert one.value == 1 and np.isnan([one.low, one.high]).all()  # one person: no interval
+    assert estimate(np.ones(100), 12).low == pytest.approx(2 * 0.025 ** (1 / 12) - 1)  # twelve without exception
+
+
+def test_seeds_that_differ_widen_the_interval() -> None:
+    private = np.arange(4000) % 2
+    raw, owned = np.c_[private, private].astype(float), np.arange(4000) < 2000
+    wrong = {"alike": (0.25, 0.25, 0.25, 0.25), "apart": (0.05, 0.45, 0.05, 0.45)}
+    width = {}
+    for name, rates in wrong.items():
+        reports = [
+            audit.attribute_inference(lambda x, w=w: noisy_bit(private, w), raw=raw, private=private, attacker=owned, **FAST)
+            for w in rates
+        ]
+        both = audit.combine(reports)
+        width[name] = both.reduction.high - both.reduction.low
+        assert both.leak.value == pytest.approx(0.5, abs=0.05)
+        single = [r.leak.high - r.leak.low for r in reports]
+        assert (name == "apart") == (both.leak.high - both.leak.low > 3 * max(single))
+    assert width["apart"] > 3 * width["alike"]
+
+
+def test_nothing_to_hide_is_no_reduction() -> None:
+    private = np.arange(400) % 2
+    raw = np.zeros((400, 2))  # says nothing
+    found = audit.attribute_inference(lambda x: x, raw=raw, private=private, task=np.arange(400) // 2 % 2, **FAST)
+    assert found.raw_leak.value == 0 and found.reduction == audit.Estimate(0, 0, 0)
+    assert found.excess_reduction == audit.Estimate(0, 0, 0) and not found.at_least(0.5)
+    noise = RNG.normal(size=(400, 3))
+    some = audit.attribute_inference(lambda x: noise, raw=noise + 0 * raw[:, :1], private=private, **FAST)
+    assert some.reduction.high <= 1  # also in draws where the raw leak is below zero
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_the_null_deals_labels_to_people_where_people_are_attacked() -> None:
+    """A hundred records of each of 24 people, whom the attacker tells apart: dealt record by record, labels would average out
+    over a person, and chance would look smaller than it is for so few people."""
+    rng = np.random.default_rng(4)
+    person = np.repeat(np.arange(24), 100)
+    raw = 3 * rng.normal(size=(24, 4))[person] + rng.normal(size=(2400, 4)) / 9
+    private = person % 2
+    many = [audit.attribute_inference(lambda x: x, raw=raw, private=private, groups=person, seed=s, **FAST) for s in range(12)]
+    assert np.abs([found.null.value for found in many]).mean() > 0.15
+    # the same people on both sides: an attacker with a person's records cannot be told another label for them
+    half = np.tile(np.arange(100) < 50, 24)
+    known = audit.attribute_inference(lambda x: x, raw=raw, private=private, groups=person, attacker=half, **FAST)
+    assert known.leak.value > 0.3 > abs(known.null.value)
 
 
 def test_errors() -> None:

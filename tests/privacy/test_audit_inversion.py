@@ -116,7 +116,7 @@ def test_messages_of_shares_and_ciphertexts_tell_nothing_and_plain_ones_all() ->
         if name == "paillier":  # what stands between header and end, too
             seen = [b"".join(wire.unpack(m).parts) for m in seen]
             assert audit.update_inversion(seen, sets, CONTROLS, shapes=shapes).recovered.value == 0
-    assert found["plain"].recovered.value == 1 and found["plain"].scores.auc.low == 1
+    assert found["plain"].recovered.value == 1 and found["plain"].scores.auc.low > 0.73  # of 12
     for name in ("shares", "paillier"):
         assert found[name].recovered.value == found[name].control.value == 0
         assert found[name].leak.low < 0 < found[name].leak.high

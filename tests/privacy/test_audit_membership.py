@@ -14,7 +14,7 @@ import mpc
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy import audit
 from mpc.privacy.audit.confidence import confidences
-from mpc.privacy.audit.membership import _design
+from mpc.privacy.audit.membership import _design, likelihood_ratios
 from mpc.privacy.audit.roc import Scores
 
 RNG = np.random.default_rng(0)
@@ -53,7 +53,8 @@ def test_a_model_that_memorised_gives_its_records_away(memorised: audit.Membersh
     for attack in ("threshold", "likelihood ratio"):
         assert memorised.advantage(attack).low > 0.2 and memorised.auc(attack).low > 0.55
     assert memorised.leak.value == max(memorised.advantage(a).value for a in memorised.attacks)
-    assert memorised.null.low < 0 < memorised.null.high
+    assert memorised.null.low < memorised.null.value < memorised.null.high < memorised.leak.value
+    assert abs(memorised.null.value) < 0.05 and memorised.null.high < 0.25
     train, test = memorised.accuracy or (None, None)
     assert train is not None and test is not None and train.low > 0.7 > test.value
 
@@ -61,7 +62,10 @@ def test_a_model_that_memorised_gives_its_records_away(memorised: audit.Membersh
 def test_a_guarantee_that_cannot_hold_is_contradicted(memorised: audit.MembershipReport) -> None:
     assert memorised.bound == pytest.approx(audit.bound(0.2, 1e-5)) and memorised.contradicts
     assert memorised.least_epsilon > 0.2
-    assert audit.bound(memorised.least_epsilon, 1e-5) == pytest.approx(memorised.leak.low, abs=1e-6)
+    assert audit.bound(memorised.least_epsilon, 1e-5) == pytest.approx(memorised.certain, abs=1e-6)
+    # the strongest of two attacks was picked: each may be wrong in half as many cases
+    limits = [scores.advantage_at(0.975).low for scores in memorised.attacks.values()]
+    assert memorised.certain == max(limits) < memorised.leak.low
     assert "CONTRADICTED" in str(memorised) and json.loads(json.dumps(memorised.to_dict()))["contradicts"]
 
 
@@ -174,6 +178,36 @@ def test_every_record_is_in_as_many_shadows(shadows: int, part: float) -> None:
     used = _design(200, part, shadows, seed=0)
     assert set(used.sum(0)) == {min(max(round(part * shadows), 2), shadows - 2)}
     assert used.sum(1).std() < 12 and len({tuple(row) for row in used}) == shadows
+
+
+def test_a_record_s_own_variance_counts_where_many_shadows_show_it() -> None:
+    """Models whose answers are normal with known means and deviations of each record: the score is near the exact ratio."""
+    rng = np.random.default_rng(5)
+    size, shadows = 200, 300
+    mean = np.stack([rng.normal(size=size), rng.normal(size=size) + 2])  # without, with
+    deviation = np.exp(rng.uniform(-1.5, 1.5, (2, size)))
+    x, y = np.arange(size, dtype=float)[:, None], np.ones(size, np.int64)
+
+    def train(rows: Any, labels: Any, seed: int) -> Any:
+        inside = np.isin(x[:, 0], rows[:, 0]).astype(int)
+        own = np.random.default_rng(seed)
+        at = np.arange(size)
+        logit = mean[inside, at] + deviation[inside, at] * own.normal(size=size)
+        return lambda asked: logit[asked[:, 0].astype(int)]
+
+    sure = rng.normal(size=size)
+    half = size // 2
+    found = likelihood_ratios(sure, [(x[:half], y[:half]), (x[half:], y[half:])], train, shadows, "logits")
+    without, with_ = (-((sure - m) ** 2) / (2 * d**2) - np.log(d) for m, d in zip(mean, deviation, strict=True))
+    assert np.corrcoef(np.clip(found, -20, 20), np.clip(with_ - without, -20, 20))[0, 1] > 0.98
+
+
+def test_no_shadow_has_the_seed_of_the_model_or_of_another_audit() -> None:
+    seen: dict[int, list[int]] = {}
+    for seed in (0, 1):
+        audited(fitted(*MEMBERS), train=lambda x, y, s: seen.setdefault(seed, []).append(s) or fitted(x, y), seed=seed)
+    assert [len(set(s)) for s in seen.values()] == [8, 8] and not set(seen[0]) & set(seen[1])
+    assert min(seen[0] + seen[1]) > 1000
 
 
 def test_what_cannot_be_is_refused() -> None:

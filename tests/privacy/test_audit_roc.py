@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +9,9 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy.audit import roc
-from mpc.privacy.audit.roc import Scores, best_threshold, share
+from mpc.privacy.audit.intervals import Estimate
+from mpc.privacy.audit.rates import clopper_pearson, difference, share
+from mpc.privacy.audit.roc import Scores, best_threshold
 
 RNG = np.random.default_rng(0)
 TRUE_ADVANTAGE = math.erf(0.5 / math.sqrt(2))  # of the best threshold between N(0, 1) and N(1, 1)
@@ -45,11 +46,11 @@ def test_weighted_draws_are_those_of_repeated_records() -> None:
     drawn = np.array([2.0, 0, 1, 1, 1])
     weights = drawn[scores.positive_groups][None], np.ones((1, 40))
     repeated = np.concatenate([np.tile(p[groups == g], int(c)) for g, c in enumerate(drawn)])
-    seen: list[Any] = []
-    object.__setattr__(scores, "_estimate", lambda value: seen.append(float(value(*weights)[0])))
-    scores.auc, scores.rate_at(0.1)
+    given = lambda value: Estimate(float(value(*weights)[0]), 0, 0)  # noqa: E731
+    object.__setattr__(scores, "_estimate", given)
     again = Scores.of(repeated, n)
-    assert seen == pytest.approx([again.auc.value, again.rate_at(0.1).value])
+    assert scores.auc.value == pytest.approx(again.auc.value)
+    assert scores.rate_at(0.1).value == pytest.approx(again.rate_at(0.1).value)
 
 
 def test_intervals_cover_the_truth_as_often_as_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,14 +75,65 @@ def test_nothing_to_find_gives_zero_on_average_not_more() -> None:
 
 
 def test_groups_widen_the_interval_and_are_split_whole() -> None:
-    of = np.repeat(np.arange(30), 20)
+    of, other = np.repeat(np.arange(30), 20), np.repeat(np.arange(30, 60), 20)
     shift = RNG.normal(size=30)[of]
     p, n = shift + RNG.normal(size=600) / 10 + 0.5, RNG.normal(size=30)[of] + RNG.normal(size=600) / 10
-    single, grouped = Scores.of(p, n), Scores.of(p, n, of, of)
+    single, grouped = Scores.of(p, n), Scores.of(p, n, of, other)
     assert grouped.auc.value == single.auc.value
     assert grouped.auc.high - grouped.auc.low > 2.5 * (single.auc.high - single.auc.low)
-    halves = roc._halves(of, np.random.default_rng(0))
-    assert all(len(set(halves[of == g])) == 1 for g in range(30)) and halves.sum() == 300
+    half = grouped._half()
+    assert half[grouped.positive_groups].sum() == half[grouped.negative_groups].sum() == 300
+
+
+def test_a_person_with_records_on_both_sides_is_one_person() -> None:
+    """What is easy is easy in both of a person's records: a difference that draws of whole people know to be sure."""
+    rng = np.random.default_rng(3)
+    easy = 5 * rng.normal(size=200)
+    p, n, names = easy + 0.5 + rng.normal(size=200) / 5, easy + rng.normal(size=200) / 5, [f"p{k}" for k in range(200)]
+    apart, together = Scores.of(p, n), Scores.of(p, n, names, names)
+    assert together.positive_groups.tolist() == together.negative_groups.tolist()
+    assert together.auc.value == apart.auc.value
+    assert together.auc.low > 0.5 > apart.auc.low
+    assert together.auc.high - together.auc.low < 0.3 * (apart.auc.high - apart.auc.low)
+    half = together._half()
+    assert half.sum() == 100
+    three = Scores.of(np.ones(6), np.ones(5), ["a", "a", "a", "b", "b", "c"], ["b", "c", "c", "d", "d"])
+    for seed in range(20):  # either side of either half has somebody
+        chosen = Scores.of(three.positives, three.negatives, three.positive_groups, three.negative_groups, seed)._half()
+        for groups in (three.positive_groups, three.negative_groups):
+            assert 0 < chosen[groups].sum() < len(groups)
+
+
+def test_mixing_deals_whole_groups_and_finds_what_chance_gives() -> None:
+    of, other = np.repeat(np.arange(20), 10), np.repeat(np.arange(20, 40), 10)
+    shift = 3 * RNG.normal(size=40)
+    p, n = shift[of] + RNG.normal(size=200) / 9 + 9, shift[other] + RNG.normal(size=200) / 9
+    people, single = Scores.of(p, n, of, other), Scores.of(p, n)
+    mixed = people._mixed(np.random.default_rng(0))
+    assert not set(mixed.positive_groups) & set(mixed.negative_groups)
+    assert len(mixed.positives) == 200 and sorted(np.r_[mixed.positives, mixed.negatives]) == sorted(np.r_[p, n])
+    both = Scores.of(p, n, of, of)._mixed(np.random.default_rng(0))
+    assert len(both.positives) == 200 and 40 < np.isin(both.positives, n).sum() < 160
+    assert people.null.low < people.null.value < people.null.high and abs(people.null.value) < 0.1
+    # 40 people tell less than 400 records: chance reaches further
+    assert people.null.high - people.null.low > 2 * (single.null.high - single.null.low)
+    assert single.advantage.low > 0.5 > single.null.high
+
+
+def test_true_positives_at_few_false_ones_need_enough_others() -> None:
+    far = Scores.of(np.ones(60) + RNG.normal(size=60) / 9, np.zeros(60)).rate_at()
+    assert (far.value, far.low, far.high) == (1, 0, 1)  # 60 others cannot show one in a hundred
+    enough = Scores.of(np.ones(400) + RNG.normal(size=400) / 9, np.zeros(400)).rate_at()
+    assert enough.low == pytest.approx(0.025 ** (1 / 400)) and enough.high == 1
+    none = Scores.of(np.zeros(400), np.ones(400)).rate_at()
+    assert (none.value, none.low, none.high) == pytest.approx((0, 0, 1 - 0.025 ** (1 / 400)), abs=1e-9)
+
+
+def test_certainty_is_not_claimed_from_a_few_records() -> None:
+    sure = Scores.of(np.arange(6) + 10.0, np.arange(6.0))
+    assert sure.auc.value == sure.advantage.value == 1
+    assert sure.auc.low == pytest.approx(0.025 ** (1 / 6)) and sure.advantage.low < 0.5
+    assert sure.auc.high == sure.advantage.high == 1
 
 
 def test_thresholds_and_shares_at_their_ends() -> None:
@@ -91,7 +143,17 @@ def test_thresholds_and_shares_at_their_ends() -> None:
     assert (none.value, none.low) == (0, 0) and none.high == pytest.approx(1 - 0.025 ** (1 / 20))  # Clopper and Pearson
     assert (every.value, every.high) == (1, 1) and every.low == pytest.approx(0.025 ** (1 / 20))
     some = share(np.r_[np.ones(5), np.zeros(15)], np.ones(20))
-    assert 0 < some.low < 0.25 < some.high < 0.6
+    assert (some.value, some.low, some.high) == pytest.approx((0.25, 0.08657147, 0.49104587))  # of the beta distribution
+    people = share(np.r_[np.full(5, 9.0), np.zeros(15)], np.full(20, 9.0))
+    assert people.value == 0.25 and 0 < people.low < 0.15 < 0.4 < people.high  # 20 people, not 180 records
+    with pytest.raises(ValueError, match="7 hits of 5"):
+        clopper_pearson(7, 5)
+
+
+def test_a_difference_of_rates_is_newcombes() -> None:
+    """His table of 1998, method 8: 56/70 - 48/80 by Wilson's limits (0.6924, 0.8794) and (0.4903, 0.7004)."""
+    found = difference(Estimate(0.8, 0.69225, 0.87692), Estimate(0.6, 0.49043, 0.70009))
+    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=2e-3)
 
 
 def test_wrong_scores_are_refused() -> None:
@@ -103,3 +165,5 @@ def test_wrong_scores_are_refused() -> None:
         Scores.of(np.ones(5), np.ones(5), np.ones(4))
     with pytest.raises(ConfigError, match="one group"):
         Scores.of(np.ones(5), np.ones(5), np.zeros(5)).guesses()
+    with pytest.raises(ConfigError, match="one group"):
+        Scores.of(np.ones(5), np.ones(5), np.zeros(5), np.zeros(5)).guesses()

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from mpc.privacy.audit.intervals import Estimate, Floats, estimate, resamples
-from mpc.privacy.audit.roc import Scores, plain, share
+from mpc.privacy.audit.rates import difference, plain, share
+from mpc.privacy.audit.roc import Scores
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,16 @@ class InversionReport:
 
     @property
     def leak(self) -> Estimate:
-        """`recovered` minus `control`: 0 is chance, 1 every record. Both drawn together."""
+        """`recovered` minus `control`: 0 is chance, 1 every record. Both drawn together; where all or none came back on one
+        side draws do not differ there, and the exact limits of that share count too."""
         weights = resamples(len(self.found))
         hits = [np.array([float((e >= self.least).sum()) for e in side]) for side in (self.found, self.chance)]
         totals = np.array([float(len(e)) for e in self.found])
-        value = estimate((weights @ (hits[0] - hits[1])) / (weights @ totals))
-        if all((a == a[0]).all() for a in (*hits, totals)):  # draws cannot differ
-            a, b = self.recovered, self.control
-            return Estimate(value.value, max(-1.0, a.low - b.high), min(1.0, a.high - b.low))
-        return value
+        found = estimate((weights @ (hits[0] - hits[1])) / (weights @ totals), len(totals))
+        if all(0 < h.sum() < totals.sum() for h in hits):
+            return found
+        exact = difference(self.recovered, self.control)
+        return Estimate(found.value, max(-1.0, min(found.low, exact.low)), min(1.0, max(found.high, exact.high)))
 
     @property
     def explained(self) -> Estimate:
@@ -76,4 +78,4 @@ class InversionReport:
     def _mean(self, side: tuple[Floats, ...]) -> Estimate:
         weights = resamples(len(side))
         sums, sizes = np.array([e.sum() for e in side]), np.array([float(len(e)) for e in side])
-        return estimate((weights @ sums) / (weights @ sizes))
+        return estimate((weights @ sums) / (weights @ sizes), len(sizes))

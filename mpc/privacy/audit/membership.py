@@ -11,13 +11,15 @@ from mpc.errors import ConfigError, ShapeError
 from mpc.privacy.audit.confidence import Output, confidences
 from mpc.privacy.audit.intervals import Estimate, Floats, Labels
 from mpc.privacy.audit.membership_report import MembershipReport
-from mpc.privacy.audit.roc import Scores, numbered, share
+from mpc.privacy.audit.rates import share
+from mpc.privacy.audit.roc import Scores, numbered
+from mpc.privacy.audit.variances import moderated
 
 Records = tuple[Any, Any]
 Train = Callable[[Any, Any, int], Any]
 
 LEAST_SHADOWS: Final = 4  # two with and two without each record
-_LEAST_VARIANCE: Final = 1e-6
+_SHADOW: Final = 0x5AD0  # keeps shadows' seeds apart from anybody's small numbers
 
 
 def membership_inference(
@@ -33,14 +35,16 @@ def membership_inference(
       members as that takes. Source: Yeom et al., Privacy risk in machine learning, 2018.
     - "likelihood ratio", with ``train`` (a function of features, labels and a seed that makes a model like this one): each of
       ``shadows`` models is trained on a random part of all these records; log(p / (1 - p)) of a record under models with
-      and without it makes two normal distributions, whose ratio is the score. Few shadows share one variance. Assumes also that
-      the adversary can train such models on such records. Source: Carlini et al., Membership inference attacks from
-      first principles, 2022.
+      and without it makes two normal distributions, whose ratio is the score. A record's variances are drawn towards those of
+      all records (`variances.moderated`). No shadow has the model's seed. Assumes also that the adversary can train
+      such models on such records. Source: Carlini et al., Membership inference attacks from first principles, 2022.
 
     ``model``, ``output``: see `confidence.confidences`; a model on secret shares is a function that opens its session and
     reveals its answers. ``others`` must come from where the members come from, or the attack tells the two sources apart.
-    ``groups``: whose record each is, of members and of others: then halves and intervals draw people. ``epsilon``, ``delta``:
-    the guarantee the model was trained with, for adding or removing one *record*; its bound is reported beside the leak.
+    ``groups``: whose record each is, of members and of others (the same name on both sides is one person): then halves and
+    intervals draw people. They are about records such as these, for this one model: train several on other splits to see how
+    much training itself varies. ``epsilon``, ``delta``: the guarantee the model was trained with, for adding or removing one
+    *record*; its bound is reported beside the leak.
 
     A low number does not show that nothing leaks: stronger attacks exist (more shadows, records chosen by the adversary), an
     average hides the few records that leak most (see true positives at 1 % false ones), and only a guarantee covers them all.
@@ -49,7 +53,7 @@ def membership_inference(
     pairs = [_checked(members, "members"), _checked(others, "others")]
     if epsilon is not None and (not epsilon >= 0 or not 0 <= delta < 1):
         raise ConfigError(f"got epsilon {epsilon!r}, delta {delta!r}; want epsilon from 0 and delta from 0 to below 1")
-    whose = [numbered(None if groups is None else groups[k], len(y)) for k, (_, y) in enumerate(pairs)]
+    whose = numbered(*(groups or (None, None)), *(len(y) for _, y in pairs))
     sure = [confidences(model, x, y, output) for x, y in pairs]
     attacks = {"threshold": Scores.of(sure[0][0], sure[1][0], whose[0], whose[1], seed)}
     if train is not None:
@@ -67,16 +71,16 @@ def likelihood_ratios(
     """log N(s; in) - log N(s; out) of each record's confidence ``sure``, members first; see `membership_inference`."""
     x, y = (np.concatenate([np.asarray(p[k]) for p in pairs]) for k in (0, 1))
     used = _design(len(y), len(pairs[0][1]) / len(y), shadows, seed)
+    seeds = np.random.SeedSequence([seed, _SHADOW]).generate_state(shadows)  # not the model's own, which nobody knows
     found = np.array([
-        confidences(train(x[rows], y[rows], seed + k), x, y, output)[0] for k, rows in enumerate(used)
+        confidences(train(x[rows], y[rows], int(s)), x, y, output)[0] for s, rows in zip(seeds, used, strict=True)
     ])  # fmt: skip
     score = np.zeros(len(y))
     for sign, rows in ((1, used), (-1, ~used)):
         count = rows.sum(0)
         mean = (found * rows).sum(0) / count
-        free = float((count - 1).sum())
-        variance = max(float((((found - mean) ** 2) * rows).sum()) / free, _LEAST_VARIANCE)
-        wide = variance * (1 + 1 / count)  # the mean itself is known from few models
+        own = moderated((((found - mean) ** 2) * rows).sum(0), int(count[0]) - 1)  # the same count for every record
+        wide = own * (1 + 1 / count)  # the mean itself is known from few models
         score += sign * (-((sure - mean) ** 2) / (2 * wide) - np.log(wide) / 2)
     return score
 
@@ -91,8 +95,8 @@ def _design(records: int, part: float, shadows: int, seed: int) -> npt.NDArray[n
 
 
 def _accuracy(right: npt.NDArray[np.bool_], groups: Labels) -> Estimate:
-    hits = np.bincount(groups, right.astype(np.float64))
-    return share(np.asarray(hits, np.float64), np.bincount(groups).astype(np.float64))
+    of = np.unique(groups, return_inverse=True)[1]
+    return share(np.bincount(of, right).astype(np.float64), np.bincount(of).astype(np.float64))
 
 
 def _checked(records: Records, name: str) -> Records:

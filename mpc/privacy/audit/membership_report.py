@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
-from mpc.privacy.audit.intervals import Estimate
-from mpc.privacy.audit.roc import FEW, Scores, plain
+from mpc.privacy.audit.intervals import LEVEL, Estimate
+from mpc.privacy.audit.rates import plain
+from mpc.privacy.audit.roc import FEW, Scores
 
 
 def bound(epsilon: float, delta: float = 0.0) -> float:
@@ -59,38 +58,40 @@ class MembershipReport:
 
     @property
     def null(self) -> Estimate:
-        """The strongest attack's advantage when members and others are mixed: what so many records give by chance."""
+        """What the strongest attack finds when members and others are mixed, again and again: what so many records give by
+        chance, with the middle 95 %."""
         return self.nulls[self.strongest]
 
     @cached_property
     def nulls(self) -> dict[str, Estimate]:
         """The same of every attack."""
-        out = {}
-        for name, scores in self.attacks.items():
-            mixed = np.concatenate([scores.positives, scores.negatives])
-            mixed = np.random.default_rng(scores.seed + 1).permutation(mixed)
-            count = len(scores.positives)
-            out[name] = Scores.of(mixed[:count], mixed[count:], seed=scores.seed).advantage
-        return out
+        return {name: scores.null for name, scores in self.attacks.items()}
 
     @property
     def bound(self) -> float | None:
         """The largest advantage that the guarantee allows on one record; None without one."""
         return None if self.epsilon is None else bound(self.epsilon, self.delta)
 
+    @cached_property
+    def certain(self) -> float:
+        """A lower limit that holds (97.5 %) for the leak although the strongest of several attacks was picked: each attack's
+        error is a share of the 2.5 % (Bonferroni)."""
+        level = 1 - (1 - LEVEL) / len(self.attacks)
+        return max(scores.advantage_at(level).low for scores in self.attacks.values())
+
     @property
     def least_epsilon(self) -> float:
-        """No smaller epsilon (with this delta) is compatible with the lower limit of the leak: ln((1 + A - 2 delta) / (1 - A)).
+        """No smaller epsilon (with this delta) is compatible with what is `certain`: ln((1 + A - 2 delta) / (1 - A)).
 
         The attack's evidence against a guarantee; far below the true epsilon as a rule, since attacks are weak.
         """
-        low = min(self.leak.low, 1 - 1e-12)
+        low = min(self.certain, 1 - 1e-12)
         return max(0.0, math.log(max(1 + low - 2 * self.delta, 1e-300) / (1 - low)))
 
     @property
     def contradicts(self) -> bool:
-        """Whether even the lower limit of the leak is above the bound: then the guarantee does not hold for this model."""
-        return self.bound is not None and self.leak.low > self.bound
+        """Whether even what is `certain` of the leak is above the bound: then the guarantee does not hold for this model."""
+        return self.bound is not None and self.certain > self.bound
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, for JSON."""
@@ -100,6 +101,7 @@ class MembershipReport:
                 for name, s in self.attacks.items()
             },
             "strongest": self.strongest, "leak": plain(self.leak), "null": plain(self.null),
+            "certain": round(self.certain, 5),
             "epsilon": self.epsilon, "delta": self.delta, "bound": self.bound, "least_epsilon": round(self.least_epsilon, 5),
             "contradicts": self.contradicts, "shadows": self.shadows, **self.sizes(),
             "accuracy": self.accuracy and dict(zip(("members", "others"), map(plain, self.accuracy), strict=True)),

@@ -12,8 +12,8 @@ from mpc.privacy.audit.intervals import Estimate
 from mpc.privacy.audit.inversion_report import InversionReport
 from mpc.privacy.audit.lines import Line, lines_of, table
 from mpc.privacy.audit.membership_report import MembershipReport
+from mpc.privacy.audit.rates import plain
 from mpc.privacy.audit.report import AttributeReport
-from mpc.privacy.audit.roc import plain
 from mpc.privacy.audit.wire_report import WireReport
 from mpc.report import Report
 from mpc.report.text import columns

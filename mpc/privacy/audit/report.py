@@ -9,6 +9,7 @@ import numpy as np
 
 from mpc.errors import ConfigError
 from mpc.privacy.audit.intervals import Counts, Estimate, Floats, estimate, resamples
+from mpc.privacy.audit.rates import plain
 
 MOST_TASK_LOSS: Final = 0.03  # accuracy that protection may cost
 MOST_NULL: Final = 0.1  # of the raw leak: an audit whose shuffled labels find more has too few records
@@ -16,7 +17,9 @@ MOST_NULL: Final = 0.1  # of the raw leak: an audit whose shuffled labels find m
 
 @dataclass(frozen=True)
 class AttributeReport:
-    """A leak of a private attribute. Values are `Estimate`: mean over seeds, with 95 % limits from the bootstrap over groups.
+    """A leak of a private attribute. Values are `Estimate`: mean over seeds, with 95 % limits from the bootstrap over groups
+    and seeds. A leak is that of the best of several attackers on the records it is counted on, so a little above what any of
+    them alone has by chance; `null` is picked likewise, and is what to compare a small leak with.
 
     ``counts``: per seed, right guesses by attacker, group and class. ``owned``, ``records``: the attacker's and the others'.
     """
@@ -67,31 +70,33 @@ class AttributeReport:
 
     @property
     def reduction(self) -> Estimate:
-        """R = 1 - A / A0, at most 1 (a leak below zero counts as none), averaged over seeds."""
-        return estimate(np.mean([1 - np.maximum(a, 0) / a0 for a, a0 in self._pairs("leak", "raw")], axis=0))
+        """R = 1 - A / A0, at most 1 (a leak below zero counts as none), averaged over seeds. 0 where the features leak nothing:
+        then nothing was reduced."""
+        return self._over_seeds([_share_hidden(a, a0) for a, a0 in self._pairs("leak", "raw")])
 
     @property
     def excess_reduction(self) -> Estimate | None:
-        """1 - (A - A_f)+ / (A0 - A_f): what could be hidden and was. None without a task."""
+        """1 - (A - A_f)+ / (A0 - A_f): what could be hidden and was; 0 where nothing could. None without a task."""
         if self.floor is None:
             return None
         floors = [np.maximum(f, 0) for f, _ in self._pairs("floor", "raw")]
         pairs = self._pairs("leak", "raw")
-        with np.errstate(invalid="ignore", divide="ignore"):
-            rows = [1 - np.maximum(a - f, 0) / (a0 - f) for (a, a0), f in zip(pairs, floors, strict=True)]
-        return estimate(np.mean(rows, axis=0))
+        return self._over_seeds([_share_hidden(a - f, a0 - f) for (a, a0), f in zip(pairs, floors, strict=True)])
 
     @property
     def task_accuracy(self) -> tuple[Estimate, Estimate] | None:
         """Of the best of the same four models on the features and on what is handed out. None without a task."""
         if "task" not in self.counts[0]:
             return None
-        return estimate(self._values("task_raw")), estimate(self._values("task"))
+        return self._over_seeds(self._values("task_raw")), self._over_seeds(self._values("task"))
 
     @property
     def task_loss(self) -> Estimate | None:
         """Accuracy on the features minus accuracy on what is handed out."""
-        return estimate(self._values("task_raw") - self._values("task")) if "task" in self.counts[0] else None
+        if "task" not in self.counts[0]:
+            return None
+        pairs = zip(self._values("task_raw"), self._values("task"), strict=True)
+        return self._over_seeds([before - after for before, after in pairs])
 
     def at_least(self, share: float = 0.9) -> bool:
         """Whether "reduced by at least ``share``" may be said: the lower limit of R is no less, at most 3 points of task
@@ -113,12 +118,12 @@ class AttributeReport:
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, for JSON."""
         names = ("raw_leak", "leak", "floor", "null", "reduction", "excess_reduction", "person", "task_loss")
-        values = {name: _plain(getattr(self, name)) for name in names}
+        values = {name: plain(getattr(self, name)) for name in names}
         task = self.task_accuracy
         return {
             **values,
-            "queries": {str(n): _plain(e) for n, e in self.queries.items()},
-            "task_accuracy": None if task is None else [_plain(e) for e in task],
+            "queries": {str(n): plain(e) for n, e in self.queries.items()},
+            "task_accuracy": None if task is None else [plain(e) for e in task],
             "at_least_90": self.at_least(0.9),
             "by_attacker": self.by_attacker(),
             "seeds": self.seeds, "groups": self.groups, "owned": self.owned, "records": self.records,
@@ -133,7 +138,7 @@ class AttributeReport:
         return "\n".join(lines)
 
     def _mean(self, name: str) -> Estimate:
-        return estimate(np.mean([self._advantages(i, name) for i in range(self.seeds)], axis=0))
+        return self._over_seeds([self._advantages(i, name) for i in range(self.seeds)], len(self.counts[0][name].totals))
 
     def _pairs(self, first: str, second: str) -> list[tuple[Floats, Floats]]:
         return [(self._advantages(i, first), self._advantages(i, second)) for i in range(self.seeds)]
@@ -144,9 +149,14 @@ class AttributeReport:
             self._known[seed, name] = counts.advantages(resamples(len(counts.totals)))
         return self._known[seed, name]
 
-    def _values(self, name: str) -> Floats:
+    def _values(self, name: str) -> list[Floats]:
         weights = resamples(self.groups)
-        return np.asarray(np.mean([c[name].accuracies(weights) for c in self.counts], axis=0))
+        return [c[name].accuracies(weights) for c in self.counts]
+
+    def _over_seeds(self, rows: Sequence[Floats], groups: int | None = None) -> Estimate:
+        """Mean over seeds; each draw is one of groups, the same for all seeds, and one of seeds."""
+        drawn, values = resamples(len(rows), seed=1), np.stack(rows, axis=1)
+        return estimate(np.where(drawn > 0, drawn * values, 0).sum(1) / len(rows), groups or self.groups)
 
 
 def combine(reports: Sequence[AttributeReport]) -> AttributeReport:
@@ -193,5 +203,7 @@ def pool(folds: Sequence[AttributeReport]) -> AttributeReport:
     return AttributeReport((counts,), first.attackers, owned, sum(f.records for f in folds))
 
 
-def _plain(value: Estimate | None) -> list[float] | None:
-    return None if value is None else [round(v, 5) for v in (value.value, value.low, value.high)]
+def _share_hidden(leak: Floats, before: Floats) -> Floats:
+    """1 - leak / before; none where there was nothing before."""
+    something = before > 1e-12
+    return np.where(something, 1 - np.maximum(leak, 0) / np.where(something, before, 1), 0.0)

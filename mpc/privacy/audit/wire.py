@@ -63,7 +63,7 @@ def view(seen: Recording, ranks: Coalition, labels: Labels, attackers: Sequence[
     guesses = np.array([scores(a, v[owned], labels[owned], v[~owned], classes, seed).argmax(1) for v, a in views])
     guess = _picked(guesses, truth, classes, rng)
     counts = Counts.of(guess[None], truth, np.arange(len(truth)), classes)
-    return WireView(estimate(counts.advantages(resamples(len(truth)))), chance(guess, truth, classes), words)
+    return WireView(estimate(counts.advantages(resamples(len(truth))), len(truth)), chance(guess, truth, classes), words)
 
 
 def _picked(guesses: Labels, truth: Labels, classes: int, rng: np.random.Generator) -> Labels:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mpc.privacy.audit.intervals import Estimate
-from mpc.privacy.audit.roc import plain
+from mpc.privacy.audit.rates import plain
 
 ALPHA: Final = 0.01
 
