@@ -137,6 +137,12 @@ def charge(party: Party | None, release: Guarantee, what: str) -> str:
     return "".join(f", budget {b.used:.3g} of {b.epsilon:g} at delta {b.delta:g}" for b in budgets)
 
 
+def ask(release: Guarantee) -> None:
+    """For what is released in parts: is there room for the whole? Raises BudgetExceeded; charges nothing."""
+    for budget in _OPEN.get():
+        budget.after(release)
+
+
 def is_open() -> bool:
     """Is a budget open here?"""
     return bool(_OPEN.get())
