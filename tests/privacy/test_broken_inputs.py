@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import mpc
 from mpc import nn
 from mpc.errors import ConfigError, NotSupported, ShapeError
 from mpc.party import Party
-from mpc.privacy import DPSGD, Budget, Exponential, Gaussian, Laplace, sensitivity
+from mpc.privacy import DPSGD, Budget, Exponential, Gaussian, Laplace, masking, sensitivity
 
 
 def run(program: Callable[[Party], Any], parties: int = 2, protocol: str = "additive") -> list[Any]:
@@ -103,3 +104,36 @@ def test_dpsgd_on_shares_refuses_parameters_of_two_layers() -> None:
 
     with pytest.raises(NotSupported, match="shares parameters"):
         run(program)
+
+
+# --- masking
+@pytest.mark.parametrize("texts", ["call john", b"call john", [b"call john"], [None], [float("nan")]])
+def test_a_text_alone_is_not_taken_for_its_characters(texts: Any) -> None:
+    """Nothing was found in them, so they came back as they were."""
+    redactor = masking.text.Redactor()
+    for use in (redactor.redact, redactor.find):
+        with pytest.raises(TypeError, match="want a list of texts"):
+            use(texts)
+    with pytest.raises(ConfigError, match="want a list of types"):
+        masking.text.Redactor(types="person")
+    with pytest.raises(ConfigError, match="'persons' without a tagger"):
+        masking.text.Redactor(types=["persons"])
+
+
+def test_pseudonyms_do_not_hand_their_keys_to_a_pickle() -> None:
+    pseudonyms = masking.Pseudonyms(masking.MaskingKey.create(), "card")
+    for leak in (pickle.dumps, copy.copy, copy.deepcopy, lambda p: pickle.dumps(masking.text.Redactor(pseudonyms=p))):
+        with pytest.raises(TypeError, match="not pickled"):
+            leak(pseudonyms)
+
+
+@pytest.mark.parametrize("k", [0, True, 2.5, float("nan"), "2", None])
+def test_k_is_a_whole_number(k: Any) -> None:
+    with pytest.raises(ConfigError, match="want an integer"):
+        masking.generalise({"age": [1, 2, 3]}, {"age": masking.Intervals(5)}, k)
+
+
+@pytest.mark.parametrize("tree", [{}, [], {"a": []}, {"a": {}}])
+def test_a_tree_has_leaves(tree: Any) -> None:
+    with pytest.raises(ConfigError, match="no values"):
+        masking.Tree(tree)

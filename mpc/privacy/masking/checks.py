@@ -126,8 +126,8 @@ class Requirement:
     t: float | None = None
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ConfigError(f"k = {self.k}; want at least 1 (2 or more to hide anybody)")
+        if not isinstance(self.k, (int, np.integer)) or isinstance(self.k, bool) or self.k < 1:
+            raise ConfigError(f"k = {self.k!r}; want an integer of at least 1 (2 or more to hide anybody)")
         for name, value in (("l", self.l), ("entropy_l", self.entropy_l)):
             if value is not None and value < 1:
                 raise ConfigError(f"{name} = {value}; want at least 1")

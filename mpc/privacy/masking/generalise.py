@@ -99,7 +99,7 @@ def generalise(
     depend on the data (Mondrian's ends are values that occur). Raises ConfigError, ShapeError.
     """
     table = as_table(data)
-    need = Requirement(requirement) if isinstance(requirement, (int, np.integer)) else requirement
+    need = requirement if isinstance(requirement, Requirement) else Requirement(requirement)
     wanted(table, [*quasi, *keep, *([] if sensitive is None else [sensitive])], "the column asked for,")
     if not quasi:
         raise ConfigError("no quasi-identifiers; name the columns that an attacker may know, with a hierarchy each")

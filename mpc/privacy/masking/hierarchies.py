@@ -128,6 +128,8 @@ class Tree(Hierarchy):
     def __init__(self, tree: Mapping[str, Any]) -> None:
         self.paths: dict[str, tuple[str, ...]] = {}
         self._walk(tree, ())
+        if not self.paths or not isinstance(tree, Mapping):
+            raise ConfigError("the tree has no values; want nested mappings of names, with lists of values at the bottom")
         self.depth = max(map(len, self.paths.values()))
 
     def _walk(self, node: Any, path: tuple[str, ...]) -> None:

@@ -58,6 +58,12 @@ class Pseudonyms:
         self._ff1 = FF1(key.derive("ff1", column, *kind), 2, insecure_small_domain=insecure_small_domain)
         self._hmac = key.derive("hmac", column, *kind)
 
+    def __reduce__(self) -> str:
+        raise TypeError("pseudonyms hold keys and are not pickled or copied; make them from the key and the column's name")
+
+    def __repr__(self) -> str:
+        return f"Pseudonyms(column={self.column!r}, format={self.format!r}, reversible={self.reversible})"
+
     def mask(self, values: Any) -> Column:
         """The pseudonyms of a column of text (numbers become their digits). Raises ConfigError, without quoting a value, where
         one cannot be masked: no digit or letter in it, a letter outside a-z, no e-mail address, a small domain."""

@@ -34,14 +34,20 @@ class Redactor:
         self, tagger: Tagger | None = None, pseudonyms: Pseudonyms | None = None, types: Sequence[str] = PERSONAL, *,
         thorough: bool = False,
     ) -> None:  # fmt: skip
+        if isinstance(types, str):
+            raise ConfigError(f"types {types!r}; want a list of types, as in [{types!r}]")
         if tagger is not None and (missing := sorted(set(tagger.types) ^ set(types))):
             raise ConfigError(f"the tagger knows {', '.join(tagger.types)}; the types wanted differ in {', '.join(missing)}")
+        known = {*patterns.KINDS, *(gazetteers.TYPES.get(name, name) for name in gazetteers.LISTS)}
+        if tagger is None and (strange := sorted(set(types) - known)):
+            raise ConfigError(f"types {', '.join(map(repr, strange))} without a tagger; lists and patterns know "
+                              f"{', '.join(sorted(known))}")
         self.tagger, self.pseudonyms, self.types = tagger, pseudonyms, tuple(types)
         self.thorough = thorough or tagger is None
 
     def find(self, texts: Sequence[str]) -> list[list[Span]]:
         """The spans of each text that would be replaced: those of patterns first, which also cover types beyond ``types``."""
-        texts = list(texts)
+        texts = _checked(texts)
         tagged = [[] for _ in texts] if self.tagger is None else self.tagger.find(texts)
         pairs = zip(texts, tagged, strict=True)
         return [first_wins([*patterns.find(text), *spans, *self._listed(text)]) for text, spans in pairs]
@@ -51,7 +57,7 @@ class Redactor:
 
     def redact(self, texts: Sequence[str]) -> list[str]:
         """The texts with every entity that is found replaced."""
-        texts = list(texts)
+        texts = _checked(texts)
         return [self._replaced(text, spans) for text, spans in zip(texts, self.find(texts), strict=True)]
 
     def _replaced(self, text: str, spans: Sequence[Span]) -> str:
@@ -67,3 +73,12 @@ class Redactor:
             out += [text[at : span.start], name]
             at = span.end
         return "".join([*out, text[at:]])
+
+
+def _checked(texts: Sequence[str]) -> list[str]:
+    """A list of texts. A text alone would be taken for its characters, in which nothing is found."""
+    listed = [] if isinstance(texts, (str, bytes)) else list(texts)
+    if isinstance(texts, (str, bytes)) or not all(isinstance(text, str) for text in listed):
+        kinds = sorted({type(text).__name__ for text in listed if not isinstance(text, str)})
+        raise TypeError(f"got {'a list with ' + ', '.join(kinds) if kinds else type(texts).__name__}; want a list of texts")
+    return listed
