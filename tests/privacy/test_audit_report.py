@@ -152,3 +152,7 @@ def test_a_wrong_call_is_refused() -> None:
         audit.audit(audit.Exposure("a"))
     with pytest.raises(ConfigError, match="got float"):
         audit.Exposure("a", 0.5)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="no findings and no quality"):
+        audit.Measured("nothing")
+    with pytest.raises(ConfigError, match="each with an attack"):
+        audit.audit(audit.Exposure("a", audit.Measured("utility", quality=0.5)))

@@ -4,6 +4,7 @@ from mpc.privacy.audit.gradient_matching import GradientMatching
 from mpc.privacy.audit.intervals import Estimate
 from mpc.privacy.audit.inversion import dense_inputs, update_inversion
 from mpc.privacy.audit.inversion_report import InversionReport
+from mpc.privacy.audit.measured import Finding, Measured, Measuring, scored
 from mpc.privacy.audit.membership import membership_inference
 from mpc.privacy.audit.membership_report import MembershipReport, bound
 from mpc.privacy.audit.overview import AuditReport, Exposure, audit
@@ -16,8 +17,11 @@ __all__ = [
     "AuditReport",
     "Estimate",
     "Exposure",
+    "Finding",
     "GradientMatching",
     "InversionReport",
+    "Measured",
+    "Measuring",
     "MembershipReport",
     "WireReport",
     "attribute_inference",
@@ -27,6 +31,7 @@ __all__ = [
     "dense_inputs",
     "membership_inference",
     "pool",
+    "scored",
     "update_inversion",
     "wire_inference",
 ]

@@ -97,12 +97,12 @@ def intervals(line: Line) -> str:
     def at(value: float) -> str:
         return f"{100 * (min(max(value, LEFT), 1) - LEFT) / (1 - LEFT):.2f}%"
 
-    marks = f'<i class="zero" style="left:{at(0)}"></i>'
-    if line.bound is not None:
-        told = escape(f"{line.guarantee}: at most {line.bound:.3f}", quote=True)
-        marks += f'<i class="bound" style="left:{at(line.bound)}" title="{told}"></i>'
-    if line.null is not None and math.isfinite(line.null.value):
-        marks += f'<i class="null" style="left:{at(line.null.value)}" title="chance: {line.null.value:.3f}"></i>'
+    marks, found = f'<i class="zero" style="left:{at(0)}"></i>', line.found
+    if found.bound is not None:
+        told = escape(f"{found.guarantee}: at most {found.bound:.3f}", quote=True)
+        marks += f'<i class="bound" style="left:{at(found.bound)}" title="{told}"></i>'
+    if found.null is not None and math.isfinite(found.null.value):
+        marks += f'<i class="null" style="left:{at(found.null.value)}" title="chance: {found.null.value:.3f}"></i>'
     if math.isfinite(line.leak.value):
         if math.isfinite(line.leak.low):
             width = f"calc({at(line.leak.high)} - {at(line.leak.low)})"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mpc.privacy.audit.intervals import Estimate, Floats, estimate, resamples
+from mpc.privacy.audit.measured import Finding, Measured
 from mpc.privacy.audit.rates import difference, plain, share
 from mpc.privacy.audit.roc import Scores
 
@@ -55,6 +56,11 @@ class InversionReport:
         """Records against controls by what is explained of them: for a ROC curve ("was this record behind the update?")."""
         groups = np.repeat(np.arange(len(self.found)), [len(e) for e in self.found])
         return Scores.of(np.concatenate(self.found), np.concatenate(self.chance), groups, groups)
+
+    def measured(self) -> Measured:
+        """A row of the report."""
+        note = f"{self.recovered.value:.0%} of {sum(map(len, self.found))} records recovered"
+        return Measured("inversion", (Finding("update inversion", self.leak, self.control, note=note, scores=self.scores),))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, for JSON."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from mpc.privacy.audit.intervals import LEVEL, Estimate
+from mpc.privacy.audit.measured import Finding, Measured
 from mpc.privacy.audit.rates import plain
 from mpc.privacy.audit.roc import FEW, Scores
 
@@ -92,6 +93,18 @@ class MembershipReport:
     def contradicts(self) -> bool:
         """Whether even what is `certain` of the leak is above the bound: then the guarantee does not hold for this model."""
         return self.bound is not None and self.certain > self.bound
+
+    def measured(self) -> Measured:
+        """Rows of the report: one for each attack."""
+        told = "" if self.epsilon is None else f"ε {self.epsilon:.3g}, δ {self.delta:.2g}"
+        wrong = (f"what is certain of the measured leak, {self.certain:.3f}, is above the bound {self.bound or 0:.3f} of the "
+                 "guarantee it was said to have: the guarantee does not hold.")  # fmt: skip
+        findings = [
+            Finding(f"membership, {name}", scores.advantage, scores.null, self.bound, told, scores=scores, rare=True)
+            for name, scores in self.attacks.items()
+        ]
+        quality = None if self.accuracy is None else self.accuracy[1]
+        return Measured("membership", tuple(findings), quality, (wrong,) if self.contradicts else ())
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, for JSON."""

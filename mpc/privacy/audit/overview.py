@@ -2,60 +2,63 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Union
+from functools import cached_property
+from typing import Any
 
 from mpc.errors import ConfigError
 from mpc.privacy.audit import page
-from mpc.privacy.audit.intervals import Estimate
-from mpc.privacy.audit.inversion_report import InversionReport
-from mpc.privacy.audit.lines import Line, lines_of, table
-from mpc.privacy.audit.membership_report import MembershipReport
+from mpc.privacy.audit.intervals import Estimate, known
+from mpc.privacy.audit.lines import Line, table
+from mpc.privacy.audit.measured import Measured, Measuring
 from mpc.privacy.audit.rates import plain
-from mpc.privacy.audit.report import AttributeReport
-from mpc.privacy.audit.wire_report import WireReport
 from mpc.report import Report
 from mpc.report.text import columns
 from mpc.report.views import amount, duration
-
-Found = Union[MembershipReport, AttributeReport, InversionReport, WireReport]
 
 
 @dataclass(frozen=True)
 class Exposure:
     """One thing that somebody gets to see, and what was found out from it.
 
-    ``name``: for example "model, DP-SGD". ``found``: reports of attacks on it. ``quality``: what it is still good for (accuracy
-    on untouched records, say), an `Estimate` or a number; without one, what a report measured. ``cost``: a session's
-    `mpc.Report`, seconds, or words.
+    ``name``: for example "model, DP-SGD". ``found``: what was measured on it: reports of this package's attacks,
+    `AttributeReport.raw`, `masking.report`, `synthesis.quality.utility` and `nearness`, or anything with `Measuring`'s one
+    method, ``measured() -> Measured``. ``quality``: what it is still good for (accuracy on untouched records, say), an
+    `Estimate` or a number; without one, the first that was measured. ``cost``: a session's `mpc.Report`, seconds, or words.
     """
 
     name: str
-    found: tuple[Found, ...]
+    found: tuple[Measuring, ...]
     quality: Estimate | float | None = None
     cost: Report | float | str | None = None
 
     def __init__(
-        self, name: str, *found: Found, quality: Estimate | float | None = None, cost: Report | float | str | None = None
+        self, name: str, *found: Measuring, quality: Estimate | float | None = None, cost: Report | float | str | None = None
     ) -> None:
         for one in found:
-            if not isinstance(one, (MembershipReport, AttributeReport, InversionReport, WireReport)):
-                raise ConfigError(f"Exposure {name!r}: got {type(one).__name__}; want reports of this package's attacks")
+            if not isinstance(one, Measuring) or isinstance(one, type):
+                raise ConfigError(f"Exposure {name!r}: got {type(one).__name__}; want results of mpc.privacy, or any object "
+                                  "with measured() -> audit.Measured")  # fmt: skip
         for key, value in (("name", name), ("found", found), ("quality", quality), ("cost", cost)):
             object.__setattr__(self, key, value)
 
+    @cached_property
+    def measured(self) -> tuple[Measured, ...]:
+        """What each result says, asked once."""
+        return tuple(one.measured() for one in self.found)
+
+    @property
+    def lines(self) -> list[Line]:
+        """One line for each attack."""
+        return [Line(self.name, finding) for one in self.measured for finding in one.findings]
+
     @property
     def measured_quality(self) -> Estimate | None:
-        """``quality``, or the accuracy that an attack's report measured on records that were not trained on."""
-        if self.quality is not None:
-            return self.quality if isinstance(self.quality, Estimate) else Estimate(self.quality, self.quality, self.quality)
-        for one in self.found:
-            if isinstance(one, MembershipReport) and one.accuracy is not None:
-                return one.accuracy[1]
-            if isinstance(one, AttributeReport) and one.task_accuracy is not None:
-                return one.task_accuracy[1]
-        return None
+        """``quality``, or the first that a result measured on records that were not trained on."""
+        given = self.quality
+        if given is None:
+            given = next((one.quality for one in self.measured if one.quality is not None), None)
+        return None if given is None else known(given)
 
     @property
     def told_cost(self) -> str:
@@ -78,23 +81,12 @@ class AuditReport:
     @property
     def lines(self) -> list[Line]:
         """One line for each attack on each exposure."""
-        return [line for e in self.exposures for one in e.found for line in lines_of(e.name, one)]
+        return [line for e in self.exposures for line in e.lines]
 
     @property
     def warnings(self) -> list[str]:
         """What makes this audit worth less, or a claim wrong."""
-        out = []
-        for exposure in self.exposures:
-            for one in exposure.found:
-                if isinstance(one, MembershipReport) and one.contradicts:
-                    out.append(f"{exposure.name}: the measured leak {one.leak} is above the bound {one.bound:.3f} of the "
-                               "guarantee it was said to have: the guarantee does not hold.")  # fmt: skip
-                if isinstance(one, WireReport) and one.reads is False:
-                    out.append(f"{exposure.name}: the attackers did not read the plaintext twin's wire either, so that they "
-                               "found nothing says nothing.")  # fmt: skip
-                if isinstance(one, WireReport) and not one.chance:
-                    out.append(f"{exposure.name}: the wire tells {one.worst} something (p = {one.views[one.worst].p:.1g}).")
-        return out
+        return [f"{e.name}: {warning}" for e in self.exposures for one in e.measured for warning in one.warnings]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, for JSON."""
@@ -103,7 +95,7 @@ class AuditReport:
             "exposures": [
                 {
                     "name": e.name, "quality": plain(e.measured_quality), "cost": e.told_cost,
-                    "found": [{"attack": kind(one), **one.to_dict()} for one in e.found],
+                    "found": [_plainly(one, said) for one, said in zip(e.found, e.measured, strict=True)],
                 }
                 for e in self.exposures
             ],
@@ -125,15 +117,15 @@ class AuditReport:
 
 
 def audit(*exposures: Exposure, title: str = "Privacy audit") -> AuditReport:
-    """Gather what the attacks found on each `Exposure`. Raises ConfigError for none, and for two of one name."""
+    """Gather what was found on each `Exposure`. Raises ConfigError for none, for two of one name, and for one without an
+    attack: quality alone is no audit."""
     names = [e.name for e in exposures]
-    if not names or len(set(names)) < len(names) or not all(e.found for e in exposures):
+    if not names or len(set(names)) < len(names) or not all(e.lines for e in exposures):
         raise ConfigError(f"audit: got exposures {names}; want at least one, of different names, each with an attack's report")
     return AuditReport(title, exposures)
 
 
-def kind(found: Found) -> str:
-    names: Sequence[tuple[type[Any], str]] = (
-        (MembershipReport, "membership"), (AttributeReport, "attribute"), (InversionReport, "inversion"), (WireReport, "wire"),
-    )  # fmt: skip
-    return next(name for cls, name in names if isinstance(found, cls))
+def _plainly(result: Measuring, said: Measured) -> dict[str, Any]:
+    """All that a result tells of itself, or its rows."""
+    to_dict = getattr(result, "to_dict", said.to_dict)
+    return {"attack": said.kind, **to_dict()}

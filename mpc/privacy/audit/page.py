@@ -68,9 +68,9 @@ def _head(report: AuditReport) -> str:
 
 def _leaks(lines: list[Line]) -> str:
     keys = '<ul class="legend"><li style="--k:var(--a)">leak with its 95 % interval</li>'
-    if any(line.null is not None for line in lines):
+    if any(line.found.null is not None for line in lines):
         keys += '<li style="--k:var(--soft)">the same attack where there is nothing to find</li>'
-    if any(line.bound is not None for line in lines):
+    if any(line.found.bound is not None for line in lines):
         keys += '<li style="--k:var(--b)">the most that the guarantee allows</li>'
     return section(
         "Leaks", "Advantage of each attack: 0 is guessing, 1 is knowing.",

@@ -9,6 +9,7 @@ import numpy as np
 
 from mpc.errors import ConfigError
 from mpc.privacy.audit.intervals import Counts, Estimate, Floats, estimate, resamples
+from mpc.privacy.audit.measured import Finding, Measured
 from mpc.privacy.audit.rates import plain
 
 MOST_TASK_LOSS: Final = 0.03  # accuracy that protection may cost
@@ -114,6 +115,25 @@ class AttributeReport:
             single = {n: [Counts(c[n].hits[i : i + 1], c[n].totals).advantages(one)[0] for c in self.counts] for n in views}
             out[attacker] = {name: float(np.mean(values)) for name, values in single.items()}
         return out
+
+    def measured(self) -> Measured:
+        """Rows of the report: what is handed out, then a person's records averaged, and further answers asked for."""
+        note = f"raw features {self.raw_leak.value:.3f}, reduced by {self.reduction}"
+        if self.floor is not None:
+            note += f"; the task's label alone gives {self.floor.value:.3f}"
+        found = [Finding("private attribute", self.leak, self.null, note=note)]
+        if self.person is not None:
+            found.append(Finding("private attribute, person", self.person, note="one guess from all of a person's records"))
+        more = self.queries.items()
+        found += [Finding(f"private attribute, {n} answers", e, note="of each record, averaged") for n, e in more]
+        quality = None if self.task_accuracy is None else self.task_accuracy[1]
+        return Measured("attribute", tuple(found), quality)
+
+    @property
+    def raw(self) -> Measured:
+        """The features themselves as rows of the report: what goes out, or would, without an encoder."""
+        quality = None if self.task_accuracy is None else self.task_accuracy[0]
+        return Measured("attribute, raw features", (Finding("private attribute", self.raw_leak),), quality)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, for JSON."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mpc.privacy.audit.intervals import Estimate
+from mpc.privacy.audit.measured import Finding, Measured
 from mpc.privacy.audit.rates import plain
 
 ALPHA: Final = 0.01
@@ -49,6 +50,19 @@ class WireReport:
         if not self.twin:
             return None
         return max(view.advantage.low for view in self.twin.values()) > 0.5
+
+    def measured(self) -> Measured:
+        """A row of the report: the `worst` coalition."""
+        note = f"p = {self.views[self.worst].p:.2g}, the least of {len(self.views)}"
+        warnings = []
+        if self.twin:
+            note += f"; plaintext twin {max(v.advantage.value for v in self.twin.values()):.3f}"
+        if self.reads is False:
+            warnings.append("the attackers did not read the plaintext twin's wire either, so that they found nothing says "
+                            "nothing.")  # fmt: skip
+        if not self.chance:
+            warnings.append(f"the wire tells {self.worst} something (p = {self.views[self.worst].p:.1g}).")
+        return Measured("wire", (Finding(f"wire, {self.worst}", self.leak, note=note),), warnings=tuple(warnings))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, for JSON."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mpc.privacy.audit.measured import Measured
 from mpc.privacy.masking.generalise import Generalised, as_released
 from mpc.privacy.masking.risk import Linkage, Risk, linkage, risk
 from mpc.privacy.masking.utility import Accuracy, Queries, classification, query_errors
@@ -32,6 +33,19 @@ class MaskingReport:
             "queries": self.queries.to_dict(), "accuracy": None if self.accuracy is None else self.accuracy.to_dict(),
             "caveat": CAVEAT,
         }  # fmt: skip
+
+    def measured(self) -> Measured:
+        """The release as rows of an audit's report."""
+        return self._measured(self.after, None if self.accuracy is None else self.accuracy.after)
+
+    @property
+    def raw(self) -> Measured:
+        """The original likewise, to stand beside."""
+        return self._measured(self.before, None if self.accuracy is None else self.accuracy.before)
+
+    def _measured(self, pair: tuple[Risk, Linkage], quality: float | None) -> Measured:
+        found = pair[1].measured().findings + pair[0].measured().findings
+        return Measured("masking", found, quality, details={"risk": pair[0].to_dict(), "linkage": pair[1].to_dict()})
 
     def _both(self) -> dict[str, tuple[Risk, Linkage]]:
         return {"before": self.before, "after": self.after}

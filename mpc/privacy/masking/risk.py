@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from mpc.errors import ShapeError
+from mpc.privacy.audit.intervals import known
+from mpc.privacy.audit.measured import Finding, Measured
 from mpc.privacy.masking.checks import sizes
 from mpc.privacy.masking.columns import Floats, Ints, as_table, joint, wanted
 from mpc.privacy.masking.generalise import Generalised
@@ -41,6 +43,15 @@ class Risk:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def measured(self) -> Measured:
+        """Rows of an audit's report."""
+        worst = self.prosecutor if self.journalist is None else self.journalist
+        said = f"{self.at_risk:.0%} of the rows above {self.threshold:.0%}; {self.unique:.0%} alone in their class"
+        return Measured("risk", (
+            Finding("re-identification, worst row", known(worst), note=said),
+            Finding("re-identification, all rows", known(self.marketer), note="expected share"),
+        ))  # fmt: skip
 
 
 def risk(released: Generalised, population: Any = None, threshold: float = 0.2) -> Risk:
@@ -86,6 +97,16 @@ class Linkage:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+    def measured(self) -> Measured:
+        """Rows of an audit's report: right guesses of the row, and of the sensitive value beyond what needs no linking."""
+        said = f"{self.singled_out:.0%} singled out; {self.candidates:g} rows fit a person, at the median"
+        found = [Finding("linkage, a person's row", known(self.reidentified), known(1 / max(1, self.people)), note=said)]
+        if self.guessed is not None and self.baseline is not None:
+            more = (self.guessed - self.baseline) / (1 - self.baseline) if self.baseline < 1 else 0.0
+            said = f"{self.guessed:.0%} right, {self.baseline:.0%} without linking; certain for {self.disclosed:.0%}"
+            found.append(Finding("linkage, sensitive value", known(more), note=said))
+        return Measured("linkage", tuple(found))
 
 
 def linkage(released: Generalised, original: Any, sensitive: str | None = None) -> Linkage:

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import ConfigError, ShapeError
+from mpc.privacy.audit.intervals import known
+from mpc.privacy.audit.measured import Finding, Measured, scored
 from mpc.privacy.synthesis.columns import columns_of
 
 Floats = npt.NDArray[np.float64]
@@ -36,6 +38,10 @@ class Utility(NamedTuple):
     def loss(self) -> float:
         return self.real - self.synthetic
 
+    def measured(self) -> Measured:
+        """The quality of an exposure in an audit's report."""
+        return Measured("utility", quality=self.synthetic, details=self._asdict())
+
 
 class Nearness(NamedTuple):
     """``ratio``: median over synthetic records of (distance to the nearest training record / to the second nearest): near 0
@@ -48,6 +54,12 @@ class Nearness(NamedTuple):
     held_out_ratio: float
     copies: float
     auc: float
+
+    def measured(self) -> Measured:
+        """A row of an audit's report, without limits: `nearest_record` has them."""
+        said = f"2 AUC - 1; {self.copies:.1%} nearer than 99 % of held-out records (1 % is par)"
+        return Measured("nearness", (Finding("membership, nearest record", known(2 * self.auc - 1), note=said),),
+                        details=self._asdict())  # fmt: skip
 
 
 def utility(model: Any, real: tuple[Any, Any], synthetic: tuple[Any, Any], test: tuple[Any, Any]) -> Utility:
@@ -96,6 +108,15 @@ def nearness(train: Any, held_out: Any, synthetic: Any) -> Nearness:
         float(np.median(_ratio(near))), float(np.median(_ratio(beside))),
         float((near[:, 0] < np.quantile(beside[:, 0], 0.01)).mean()), _auc(member, stranger),
     )  # fmt: skip
+
+
+def nearest_record(train: Any, held_out: Any, synthetic: Any) -> Measured:
+    """The attack of `Nearness.auc` as a row of an audit's report: advantage with limits, ROC curve, chance. Rows of numbers, 4
+    of each at least."""
+    mine, others, made = (np.asarray(v, np.float64).reshape(len(v), -1) for v in (train, held_out, synthetic))
+    if not mine.shape[1] == others.shape[1] == made.shape[1] or not len(made):
+        raise ShapeError(f"nearest_record: got {mine.shape}, {others.shape}, {made.shape}; want rows of one width")
+    return scored("membership, nearest record", *(-_nearest(rows, made, 1)[:, 0] for rows in (mine, others)))
 
 
 def _both(real: Any, synthetic: Any) -> tuple[Table, Table]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mpc.errors import ShapeError
 from mpc.privacy.audit.intervals import Estimate, Floats, estimate, resamples
+from mpc.privacy.audit.measured import Finding, Measured
 from mpc.privacy.masking.text.spans import Span
 
 NAMES: Final = ("precision", "recall", "f1")
@@ -37,6 +38,12 @@ class Scores:
             "by_type": {t: {"marked": n, **{k: plain(e) for k, e in s.items()}} for t, (s, n) in self.by_type.items()},
             "leaked": plain(self.leaked), "exposed": plain(self.exposed), "touched": plain(self.touched), "texts": self.texts,
         }  # fmt: skip
+
+    def measured(self) -> Measured:
+        """A row of an audit's report; quality: the share of unmarked characters that stay."""
+        kept = Estimate(1 - self.touched.value, 1 - self.touched.high, 1 - self.touched.low)
+        said = f"{self.exact['recall'].value:.0%} of the entities found whole and of the right type"
+        return Measured("redaction", (Finding("reading marked characters", self.leaked, note=said),), kept)
 
     def table(self) -> str:
         """Markdown, a row per type."""
