@@ -97,6 +97,11 @@ def test_one_page_with_all_of_it_and_nothing_from_elsewhere(report: audit.AuditR
     assert shown.count(HOSTILE) >= 4
     for line in report.lines:
         assert str(line.leak) in shown and line.attack in shown
+    # who hears the page: heads of columns, exposures as heads of their lines, words for every picture
+    assert re.findall(r'<th scope="rowgroup"(?: rowspan="(\d)")?>', source) == ["2", "2", "2", ""]
+    assert source.count('<th scope="col"') >= 8 and "<caption>" in source
+    assert source.count('role="img" aria-label="') == len(report.lines) + 6
+    assert f"; ε 1, δ 1e-05: at most {audit.bound(1.0, 1e-5):.3f}; chance: " in source
     for text in (f"{audit.bound(1.0, 1e-5):.3f} (ε 1, δ 1e-05)", "12.5 s", "much", "0.800 [0.750, 0.850]", "Different numbers"):
         assert text in shown, text
 

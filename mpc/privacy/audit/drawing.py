@@ -6,23 +6,19 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-from mpc.privacy.audit.lines import Line
+from mpc.privacy.audit.intervals import Estimate
+from mpc.privacy.audit.lines import Line, interval
 from mpc.report.charts import number
 
 COLOURS: Final = ("a", "b", "c", "d", "e")
 LEFT: Final = -0.2  # the axis of leaks
+RIGHT: Final = 1.03
 
 ROC_CSS: Final = """
 .plot.roc { height: 260px; margin-bottom: 48px; }
 .plot polyline.even { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 4 4; }
 .plot .what { left: 50%; top: 100%; margin-top: 26px; transform: translateX(-50%); white-space: nowrap; }
 .plot.roc .y { white-space: nowrap; }
-.tight table { font-size: 13px; }
-.tight th, .tight td { white-space: normal; }
-.tight th + th, .tight td + td { padding-left: 16px; }
-.tight td { min-width: 3.6em; }
-.tight td:first-child { min-width: 8em; }
-.noted th:last-child, .noted td:last-child { text-align: left; }
 .leaks { display: grid; grid-template-columns: minmax(11em, max-content) 1fr 12.5em; gap: 9px 18px; align-items: center;
   font-size: 14px; font-variant-numeric: tabular-nums; }
 .leaks .label { overflow-wrap: anywhere; line-height: 1.35; }
@@ -35,8 +31,15 @@ ROC_CSS: Final = """
 .axis .dot { top: 5px; width: 12px; height: 12px; margin-left: -6px; border-radius: 50%; background: var(--a);
   box-shadow: 0 0 0 2px var(--track); }
 .axis .null { top: 7px; width: 8px; height: 8px; margin-left: -4px; background: var(--soft); transform: rotate(45deg); }
+.axis .mixed { top: 3px; bottom: 3px; min-width: 1px; background: var(--soft); opacity: .22; }
 .axis .bound { top: 1px; bottom: 1px; width: 3px; margin-left: -1.5px; border-radius: 1px; background: var(--b); }
+.scale { position: relative; height: 16px; font-size: 12px; color: var(--soft); }
+.scale span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
+.legend .round::before { border-radius: 50%; }
+.legend .turned::before { width: 8px; height: 8px; transform: rotate(45deg); }
+.legend .upright::before { width: 3px; height: 13px; vertical-align: -2px; }
 @media (max-width: 720px) {
+  .leaks .none { display: none; }
   .leaks { grid-template-columns: 1fr; gap: 3px; }
   .leaks .label { margin-top: 12px; }
   .leaks .value { text-align: left; }
@@ -91,25 +94,40 @@ def _bent(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     return out
 
 
+def scale() -> str:
+    """The head of the leaks: where 0 and 1 are."""
+    marks = "".join(f'<span style="left:{_at(v)}">{v:g}</span>' for v in (0, 0.25, 0.5, 0.75, 1))
+    return f'<div class="none"></div><div class="scale" aria-hidden="true">{marks}</div><div class="none"></div>'
+
+
 def intervals(line: Line) -> str:
     """One line of the leaks: what was attacked, the leak on an axis from a little below 0 to 1, and its numbers."""
-
-    def at(value: float) -> str:
-        return f"{100 * (min(max(value, LEFT), 1) - LEFT) / (1 - LEFT):.2f}%"
-
-    marks, found = f'<i class="zero" style="left:{at(0)}"></i>', line.found
+    marks, found, said = "", line.found, [f"{line.exposure}, {line.attack}: {interval(line.leak)}"]
+    if found.null is not None and found.null.low < found.null.high:
+        marks += _range("mixed", found.null)
+    marks += f'<i class="zero" style="left:{_at(0)}"></i>'
     if found.bound is not None:
-        told = escape(f"{found.guarantee}: at most {found.bound:.3f}", quote=True)
-        marks += f'<i class="bound" style="left:{at(found.bound)}" title="{told}"></i>'
+        told = f"{found.guarantee}: at most {found.bound:.3f}"
+        said.append(told)
+        marks += f'<i class="bound" style="left:{_at(found.bound)}" title="{escape(told, quote=True)}"></i>'
     if found.null is not None and math.isfinite(found.null.value):
-        marks += f'<i class="null" style="left:{at(found.null.value)}" title="chance: {found.null.value:.3f}"></i>'
+        told = f"chance: {interval(found.null)}"
+        said.append(told)
+        marks += f'<i class="null" style="left:{_at(found.null.value)}" title="{told}"></i>'
     if math.isfinite(line.leak.value):
-        if math.isfinite(line.leak.low):
-            width = f"calc({at(line.leak.high)} - {at(line.leak.low)})"
-            marks += f'<i class="range" style="left:{at(line.leak.low)};width:{width}"></i>'
-        marks += f'<i class="dot" style="left:{at(line.leak.value)}" title="{escape(str(line.leak), quote=True)}"></i>'
-    said = escape(f"{line.exposure}, {line.attack}: {line.leak}", quote=True)
+        if line.leak.low < line.leak.high:
+            marks += _range("range", line.leak)
+        marks += f'<i class="dot" style="left:{_at(line.leak.value)}" title="{interval(line.leak)}"></i>'
     return (
         f'<div class="label">{escape(line.exposure)}<br><span>{escape(line.attack)}</span></div>'
-        f'<div class="axis" role="img" aria-label="{said}">{marks}</div><div class="value">{escape(str(line.leak))}</div>'
+        f'<div class="axis" role="img" aria-label="{escape("; ".join(said), quote=True)}">{marks}</div>'
+        f'<div class="value">{interval(line.leak)}</div>'
     )
+
+
+def _range(kind: str, value: Estimate) -> str:
+    return f'<i class="{kind}" style="left:{_at(value.low)};width:calc({_at(value.high)} - {_at(value.low)})"></i>'
+
+
+def _at(value: float) -> str:
+    return f"{100 * (min(max(value, LEFT), 1) - LEFT) / (RIGHT - LEFT):.2f}%"

@@ -26,7 +26,7 @@ class Estimate:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{three(self.value)} [{three(self.low)}, {three(self.high)}]"
 
     def __float__(self) -> float:
         return self.value
@@ -120,6 +120,11 @@ def student(share: float, free: int) -> float:
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
     return z + sum(term / free ** (k + 1) for k, term in enumerate(terms))
+
+
+def three(value: float) -> str:
+    """Three digits, and no minus before a zero."""
+    return f"{round(value, 3) + 0.0:.3f}"
 
 
 def known(value: Estimate | float) -> Estimate:

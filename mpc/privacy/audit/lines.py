@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mpc.privacy.audit.intervals import Estimate
+from mpc.privacy.audit.intervals import Estimate, three
 from mpc.privacy.audit.measured import Finding
 from mpc.privacy.audit.roc import Scores
 from mpc.report.views import Table
@@ -50,11 +50,11 @@ def cells(line: Line, exposure: Exposure, first: bool) -> tuple[str, ...]:
         f"{found.bound:.3f} ({found.guarantee})" if found.bound is not None else "",
         interval(quality) if quality is not None else "", exposure.told_cost if first else "",
         interval(found.scores.rate_at_few) if found.scores is not None and found.rare else "",
-        f"{found.scores.auc.value:.3f}" if found.scores is not None else "",
-        f"{found.null.value:.3f}" if found.null is not None else "", found.note,
+        three(found.scores.auc.value) if found.scores is not None else "",
+        three(found.null.value) if found.null is not None else "", found.note,
     )  # fmt: skip
 
 
 def interval(value: Estimate) -> str:
     """ "0.258 [0.192, 0.330]"; without limits where none are known."""
-    return str(value) if value.low < value.high else f"{value.value:.3f}"
+    return str(value) if value.low < value.high else three(value.value)

@@ -1,13 +1,13 @@
 """The audit as one page of HTML that needs nothing else. Whatever a program chose - names, costs - is escaped."""
 from __future__ import annotations
 
-import re
 from html import escape
 from typing import TYPE_CHECKING, Final
 
 from mpc.config import VERSION
-from mpc.privacy.audit.drawing import COLOURS, ROC_CSS, Curve, intervals, roc
-from mpc.privacy.audit.lines import Line, table
+from mpc.privacy.audit.drawing import COLOURS, ROC_CSS, Curve, intervals, roc, scale
+from mpc.privacy.audit.lines import Line
+from mpc.privacy.audit.sheet import SHEET_CSS, sheet
 from mpc.privacy.audit.wire_report import WireReport
 from mpc.report.charts import legend
 from mpc.report.markup import grid, section
@@ -17,7 +17,6 @@ from mpc.report.views import Table
 if TYPE_CHECKING:
     from mpc.privacy.audit.overview import AuditReport
 
-_TOGETHER: Final = re.compile(r"[\[(][^\])]*[\])]|\d+ %|[\d.,]+ (?:rounds|[kMG]?B|[um]?s)\b")
 SHORT: Final = (
     "Leak: advantage of the attack, 0 is guessing and 1 is knowing. Bound: what the guarantee allows at most; a measured leak "
     "is no guarantee, and a guarantee is no measurement."
@@ -25,8 +24,12 @@ SHORT: Final = (
 HOW: Final = (
     ("Leak", "The advantage of an attack: true minus false positive rate for membership, (balanced accuracy - 1/k) / (1 - 1/k) "
      "for a private value of k kinds, records recovered minus controls “recovered” for updates. 0 is guessing, 1 is knowing; "
-     "below 0 is bad luck. Intervals: 95 %, bootstrap over people, records or messages."),
-    ("Chance", "The same attack where there is nothing to find: mixed or shuffled labels, records that were never there."),
+     "below 0 is bad luck. Intervals: 95 %, bootstrap over people (records, messages) and over seeds where there are several, "
+     "exact where all or none were found; of this one model and these attackers, which another training would change. Without "
+     "limits: counted for everybody in a table, or none are known."),
+    ("Chance", "The same attack where there is nothing to find: sides dealt anew 200 times (with the middle 95 %), shuffled "
+     "labels, records that were never there. Where the best of several attackers is picked on the records it is counted on, a "
+     "leak lies a little too high, and chance with it: judge a small leak by its chance, not by 0."),
     ("Measured leak and guarantee", "Different numbers. A leak says what these attacks did to these records: a lower limit, "
      "which a better attack raises. The bound, (e^ε - 1 + 2δ) / (e^ε + 1), says what no attack on one record can exceed, if "
      "the training kept to its (ε, δ); it is most often far above what is measured, and says nothing about a person with "
@@ -35,12 +38,16 @@ HOW: Final = (
      "tested on the other. Likelihood ratio: how confident are models trained with the record, and without? Assumes answers "
      "with confidences and records of the same population. An average hides the few records that leak most: see the left end "
      "of the logarithmic curve."),
-    ("Private attribute", "Four fresh models learn the attribute from what is handed out, on other people's records. The "
-     "floor, from the task's label alone, cannot be undercut while the task is kept."),
+    ("Private attribute", "Fresh models learn the attribute from what is handed out, on the attacker's own records; the best "
+     "of them counts. Person: one guess from all records of a person. Answers: each record asked for again and again. What the "
+     "task's label alone gives cannot be undercut while the task is kept."),
     ("Update inversion", "Records made again from a client's update, which the server sees unless updates are added up on "
      "shares or under encryption; then its bytes are independent of the records, and chance here checks the wiring."),
     ("Wire", "Models learn a private value from the frames that a party, all but the owner together, or the dealer sees. The "
      "plaintext twin shows that they can. That shares are uniform is proved, not measured."),
+    ("Tables and synthetic records", "Linkage: right guesses of a person's row by the columns named, and of the sensitive "
+     "value beyond what everybody knows. Nearest record: is a training record nearer to a synthetic one than a record that "
+     "was held out? Both say nothing of other columns, further releases or better attacks."),
 )  # fmt: skip
 
 
@@ -51,7 +58,7 @@ def page(report: AuditReport) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(report.title)}</title>\n<style>{CSS}{ROC_CSS}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escape(report.title)}</title>\n<style>{CSS}{ROC_CSS}{SHEET_CSS}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(part for part in parts if part)
         + f"\n<footer>Written by mpc {escape(VERSION)}.</footer>\n</main>\n</body>\n</html>\n"
     )
@@ -67,30 +74,19 @@ def _head(report: AuditReport) -> str:
 
 
 def _leaks(lines: list[Line]) -> str:
-    keys = '<ul class="legend"><li style="--k:var(--a)">leak with its 95 % interval</li>'
+    keys = '<ul class="legend"><li class="round" style="--k:var(--a)">leak with its 95 % interval</li>'
     if any(line.found.null is not None for line in lines):
-        keys += '<li style="--k:var(--soft)">the same attack where there is nothing to find</li>'
+        keys += '<li class="turned" style="--k:var(--soft)">the same attack where there is nothing to find</li>'
     if any(line.found.bound is not None for line in lines):
-        keys += '<li style="--k:var(--b)">the most that the guarantee allows</li>'
+        keys += '<li class="upright" style="--k:var(--b)">the most that the guarantee allows</li>'
     return section(
         "Leaks", "Advantage of each attack: 0 is guessing, 1 is knowing.",
-        f'{keys}</ul><div class="leaks">{"".join(intervals(line) for line in lines)}</div>',
+        f'{keys}</ul><div class="leaks">{scale()}{"".join(intervals(line) for line in lines)}</div>',
     )
 
 
 def _table(report: AuditReport) -> str:
-    whole = kept_together(table(report))
-    kind = "tight noted" if whole.head[-1] == "about" else "tight"
-    return section("Leak, quality and cost", SHORT, f'<div class="{kind}">{grid(whole, "Leak, quality and cost")}</div>')
-
-
-def kept_together(whole: Table) -> Table:
-    """The table with spaces that do not break inside brackets and "95 %"."""
-
-    def joined(text: str) -> str:
-        return _TOGETHER.sub(lambda found: found[0].replace(" ", "\u00a0").replace("e-", "e\u2011"), text)
-
-    return whole._replace(head=tuple(map(joined, whole.head)), lines=[tuple(map(joined, line)) for line in whole.lines])
+    return section("Leak, quality and cost", SHORT, sheet(report))
 
 
 def _curves(lines: list[Line]) -> str:
