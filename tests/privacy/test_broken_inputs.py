@@ -2,8 +2,11 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
+import resource
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,7 @@ import mpc
 from mpc import nn
 from mpc.errors import ConfigError, NotSupported, ShapeError
 from mpc.party import Party
-from mpc.privacy import DPSGD, Budget, Exponential, Gaussian, Laplace, masking, sensitivity
+from mpc.privacy import DPSGD, AdversarialEncoder, Budget, Exponential, Gaussian, Laplace, masking, sensitivity
 
 
 def run(program: Callable[[Party], Any], parties: int = 2, protocol: str = "additive") -> list[Any]:
@@ -137,3 +140,20 @@ def test_k_is_a_whole_number(k: Any) -> None:
 def test_a_tree_has_leaves(tree: Any) -> None:
     with pytest.raises(ConfigError, match="no values"):
         masking.Tree(tree)
+
+
+# --- encoders
+def test_a_file_with_large_settings_takes_no_memory(tmp_path: Path) -> None:
+    """Networks of the sizes that the file claims were made before its weights were looked at: gigabytes for a line of JSON."""
+    pytest.importorskip("torch", reason="torch is not installed: want the extra `torch`")
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    encoder = AdversarialEncoder(2, hidden=8, epochs=1, critics=0)  # without critics: a plain encoder, once refused by torch
+    encoder.fit(x, task=np.arange(20) % 2, private=np.arange(20) // 10).save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as file:
+        arrays = {name: file[name] for name in file.files}
+    arrays["head"] = np.array(json.dumps({**json.loads(str(arrays["head"])), "dim": 10**7}))
+    np.savez(tmp_path / "b.npz", **arrays)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ConfigError, match="size mismatch"):
+        AdversarialEncoder.load(tmp_path / "b.npz")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB

@@ -46,12 +46,15 @@ def networks(settings: Settings, columns: int, classes: int) -> tuple[Any, Any]:
 
 
 def plain(settings: Settings, columns: int, classes: int, weights: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]:
-    """Encoder and head in torch, with the weights that were trained elsewhere."""
+    """Encoder and head in torch, with the weights that were trained elsewhere. Memory is that of the weights, whatever the
+    settings say. Raises RuntimeError where they do not fit."""
     import torch
 
-    found = networks(settings, columns, classes)
+    with torch.device("meta"):
+        found = networks(settings, columns, classes)
     for network, values in zip(found, weights, strict=True):
-        network.load_state_dict({name: torch.from_numpy(np.asarray(v, np.float32)) for name, v in values.items()})
+        tensors = {name: torch.from_numpy(np.array(v, np.float32)) for name, v in values.items()}
+        network.load_state_dict(tensors, assign=True)
     return found[0].eval(), found[1].eval()
 
 
@@ -92,7 +95,7 @@ def _play(x: Floats, task: Labels, private: Labels, settings: Settings) -> tuple
         critics = [layers(s.dim, *([s.hidden] * (1 + i % 2)), k_private) for i in range(s.critics)]
     game = torch.Generator().manual_seed(s.seed)
     main = torch.optim.Adam([*encoder.parameters(), *head.parameters()], s.lr)
-    against = torch.optim.Adam([p for c in critics for p in c.parameters()], 2 * s.lr)
+    against: Any = torch.optim.Adam([p for c in critics for p in c.parameters()], 2 * s.lr) if critics else None
     xs, ts, ps = torch.from_numpy(x), torch.from_numpy(task), torch.from_numpy(private)
     weight = torch.from_numpy(balanced_weights(private, k_private)).float()
     present = int((weight > 0).sum())
@@ -108,7 +111,7 @@ def _play(x: Floats, task: Labels, private: Labels, settings: Settings) -> tuple
 
     blind = float(np.log(present))
     for _ in range(s.epochs * max(1, len(xs) // s.batch_size)):
-        for _ in range(s.inner_steps if s.critics else 0):
+        for _ in range(s.inner_steps if against else 0):
             rows = batch()
             with torch.no_grad():
                 z = encoder(xs[rows])
