@@ -22,6 +22,7 @@ from mpc.benchmarks import (
     network,
     paillier,
     privacy_adversarial,
+    privacy_audit,
     privacy_masking,
     privacy_noise,
     privacy_sgd,
@@ -53,6 +54,8 @@ def main(argv: list[str] | None = None) -> int:
             return soak.main(arguments[1:])
         if arguments[:1] == ["privacy-adversarial"]:
             return privacy_adversarial.main(arguments[1:])
+        if arguments[:1] == ["privacy-audit"]:
+            return privacy_audit.main(arguments[1:])
         if arguments[:1] == ["privacy-masking"]:
             return privacy_masking.main(arguments[1:])
         if arguments[:1] == ["privacy-sgd"]:
@@ -74,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure kernels, protocols and training here. `mpc bench compare OLD NEW`: two results side by side. "
         "`mpc bench soak`: memory over 10,000 training steps. `mpc bench privacy-adversarial`: what an encoder hides. "
         "`mpc bench privacy-synthesis`: what synthetic records are worth. `mpc bench privacy-masking`: what masks leave. "
-        "`mpc bench privacy-sgd`: membership inference with and without DP-SGD.",
+        "`mpc bench privacy-sgd`, `mpc bench privacy-audit`: membership inference with and without DP-SGD, the latter with "
+        "shadow models.",
         epilog=f"names:\n{names}\n\nexample: mpc bench protocols --only relu,product --json today.json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
