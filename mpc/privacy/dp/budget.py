@@ -6,7 +6,7 @@
         total = x.sum(0).reveal(dp=privacy.Laplace(epsilon=0.5, sensitivity=1), reason="sum")
     print(budget)
 
-Every release inside is charged to every budget that is open, the inner ones first; none is charged when one of them refuses.
+Every release inside, by the same thread, is charged to every budget that is open; none is charged when one of them refuses.
 What is added up is public, so all parties refuse alike. A budget may be entered again and goes on where it stopped; it ends
 with the process, so releases of other runs, hyper-parameter searches above all, are spent beside it: open it around all of
 them, or `charge` it with what they cost. A reveal without ``dp=`` is no release in this sense: it is exact, and the session's
@@ -20,7 +20,10 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar, Token
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mpc.errors import ConfigError, MPCError
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 _OPEN: ContextVar[tuple[Budget, ...]] = ContextVar("mpc_privacy_budgets", default=())
 _OUTSIDE: Final = "MPC_PRIVACY_BUDGET"  # environment: the process with an open budget, which those it starts cannot charge
 _COUNT_LOCK: Final = threading.Lock()
+_LOCK: Final = threading.RLock()  # of what is spent
 
 
 class BudgetExceeded(MPCError):
@@ -77,7 +81,7 @@ class Budget:
     def after(self, release: Guarantee) -> Guarantee:
         """What holds after one more release. Raises BudgetExceeded where that is beyond this budget; changes nothing."""
         total = release if self._total is None else self._total + release
-        if total.delta(self.epsilon) > self.delta:
+        if not total.within(self.epsilon, self.delta):
             raise BudgetExceeded(
                 f"this release would bring the budget to epsilon {total.epsilon(self.delta):.4g} at delta {self.delta:g} (now "
                 f"{self.used:.4g}); it ends at {self.epsilon:g}. Nothing was opened: release with more noise, or stop here"
@@ -86,8 +90,12 @@ class Budget:
 
     def charge(self, release: Guarantee, what: str = "") -> None:
         """Spend. Raises BudgetExceeded, with nothing spent."""
-        self._total = self.after(release)
-        self.spent.append(Spent(what, release))
+        with _LOCK:
+            self._book(self.after(release), [Spent(what, release)])
+
+    def _book(self, total: Guarantee, lines: list[Spent]) -> None:
+        self._total = total
+        self.spent += lines
 
     def __enter__(self) -> Budget:
         self._tokens.append(_OPEN.set((*_OPEN.get(), self)))
@@ -120,8 +128,16 @@ def _count(change: int) -> None:
 
 
 def charge(party: Party | None, release: Guarantee, what: str) -> str:
-    """Charge every open budget, or none; what the ledger says of them. Raises BudgetExceeded, and ConfigError in a process that
-    was started inside a budget, which would not hear of this release."""
+    """`spend`, and what the ledger says of the open budgets."""
+    return "".join(f", budget {b.used:.3g} of {b.epsilon:g} at delta {b.delta:g}" for b in spend(party, [Spent(what, release)]))
+
+
+def spend(
+    party: Party | None, lines: list[Spent], owed: Callable[[Budget], list[Spent]] = lambda budget: []
+) -> list[Budget]:
+    """Charge every open budget, or none, with these releases and with what it is ``owed`` from before; those budgets.
+
+    Raises BudgetExceeded, and ConfigError in a process that was started inside a budget, which would not hear of this."""
     if os.environ.get(_OUTSIDE, str(os.getpid())) != str(os.getpid()):
         raise ConfigError("a budget was opened in the process that started this one, and cannot be charged from here; open one "
                           "in each party's program (every party has its own, and they stay alike)")
@@ -130,11 +146,12 @@ def charge(party: Party | None, release: Guarantee, what: str) -> str:
         for budget in budgets:
             budget.check_thread()
         party.note("budgets", [(b.epsilon, b.delta, len(b.spent)) for b in budgets])
-    for budget in budgets:
-        budget.after(release)
-    for budget in budgets:
-        budget.charge(release, what)
-    return "".join(f", budget {b.used:.3g} of {b.epsilon:g} at delta {b.delta:g}" for b in budgets)
+    with _LOCK:  # threads that share a budget must not overlook each other's releases
+        bills = [(b, [*owed(b), *lines]) for b in budgets]
+        totals = [b.after(reduce(add, (line.guarantee for line in bill))) for b, bill in bills if bill]
+        for (budget, bill), total in zip([entry for entry in bills if entry[1]], totals, strict=True):
+            budget._book(total, bill)
+    return budgets
 
 
 def ask(release: Guarantee) -> None:
