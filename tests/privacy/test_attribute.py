@@ -10,6 +10,7 @@ import pytest
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy import audit
 from mpc.privacy.audit.attackers import ATTACKERS, scores
+from mpc.privacy.audit.attribute import _Attack
 from mpc.privacy.audit.intervals import Counts, estimate, resamples, student
 
 RNG = np.random.default_rng(0)
@@ -195,18 +196,20 @@ def test_nothing_to_hide_is_no_reduction() -> None:
 
 
 def test_the_null_deals_labels_to_people_where_people_are_attacked() -> None:
-    """A hundred records of each of 24 people, whom the attacker tells apart: dealt record by record, labels would average out
-    over a person, and chance would look smaller than it is for so few people."""
-    rng = np.random.default_rng(4)
-    person = np.repeat(np.arange(24), 100)
-    raw = 3 * rng.normal(size=(24, 4))[person] + rng.normal(size=(2400, 4)) / 9
-    private = person % 2
-    many = [audit.attribute_inference(lambda x: x, raw=raw, private=private, groups=person, seed=s, **FAST) for s in range(12)]
-    assert np.abs([found.null.value for found in many]).mean() > 0.15
-    # the same people on both sides: an attacker with a person's records cannot be told another label for them
-    half = np.tile(np.arange(100) < 50, 24)
-    known = audit.attribute_inference(lambda x: x, raw=raw, private=private, groups=person, attacker=half, **FAST)
-    assert known.leak.value > 0.3 > abs(known.null.value)
+    """Records of one person keep one label, as in the attack itself; unless the adversary knows the very people it attacks."""
+    person = np.repeat(np.arange(24), 10)
+    private, others = person % 2, person < 12
+
+    def dealt(owned: Any, secret: Any = private) -> Any:
+        return _Attack(owned, secret, person, ("logistic",), 3).shuffled()[owned].reshape(12, 10)
+
+    people = dealt(others)
+    assert (people == people[:, :1]).all() and people[:, 0].sum() == 6 and (people[:, 0] != private[::10][:12]).any()
+    half = np.tile(np.arange(10) < 5, 24)
+    known = _Attack(half, private, person, ("logistic",), 3).shuffled()[half].reshape(24, 5)
+    assert (known != known[:, :1]).any() and known.sum() == 60
+    mixed = np.arange(240) % 2  # people with several values: records are what is private
+    assert (dealt(others, mixed) != dealt(others, mixed)[:, :1]).any()
 
 
 def test_errors() -> None:

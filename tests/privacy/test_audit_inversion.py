@@ -162,4 +162,8 @@ def test_reports_are_numbers_and_words_and_nonsense_is_refused() -> None:
         audit.update_inversion(sent, sets, CONTROLS[:, :5])
     with pytest.raises(ConfigError, match="1 controls"):
         audit.update_inversion(sent, sets, CONTROLS[:1])
+    few = audit.update_inversion(sent[:1], sets[:1], CONTROLS)  # two records of one message: a row, and no certainty
+    line = audit.audit(audit.Exposure("one message", few)).lines[0]
+    assert line.scores is None and (line.leak.low, line.leak.high) == (-1, 1)
+    json.dumps(few.to_dict(), allow_nan=False)
     assert audit.update_inversion([b"short"] * 6, sets, CONTROLS, shapes=[(2, 2)]).recovered.value == 0

@@ -9,7 +9,7 @@ import numpy as np
 from mpc.privacy.audit.intervals import Estimate, Floats, estimate, resamples
 from mpc.privacy.audit.measured import Finding, Measured
 from mpc.privacy.audit.rates import difference, plain, share
-from mpc.privacy.audit.roc import Scores
+from mpc.privacy.audit.roc import LEAST_RECORDS, Scores
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,10 @@ class InversionReport:
 
     def measured(self) -> Measured:
         """A row of the report."""
-        note = f"{self.recovered.value:.0%} of {sum(map(len, self.found))} records recovered"
-        return Measured("inversion", (Finding("update inversion", self.leak, self.control, note=note, scores=self.scores),))
+        records = sum(map(len, self.found))
+        note = f"{self.recovered.value:.0%} of {records} records recovered"
+        scores = self.scores if records >= LEAST_RECORDS else None
+        return Measured("inversion", (Finding("update inversion", self.leak, self.control, note=note, scores=scores),))
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain numbers, for JSON."""

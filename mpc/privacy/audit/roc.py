@@ -17,6 +17,7 @@ Bools = npt.NDArray[np.bool_]
 
 FEW: Final = 0.01  # false positives at which true ones are counted
 MIXES: Final = 200
+LEAST_RECORDS: Final = 4  # of either side
 _AT_ONCE: Final = 1 << 21  # weights in memory
 
 
@@ -46,8 +47,8 @@ class Scores:
         """
         arrays = [np.asarray(a, np.float64) for a in (positives, negatives)]
         for name, a in zip(("positives", "negatives"), arrays, strict=True):
-            if a.ndim != 1 or len(a) < 4:
-                raise ShapeError(f"scores: got {name} of shape {a.shape}; want one dimension and at least 4 records")
+            if a.ndim != 1 or len(a) < LEAST_RECORDS:
+                raise ShapeError(f"scores: got {name} of shape {a.shape}; want one dimension, at least {LEAST_RECORDS} records")
             if np.isnan(a).any():
                 raise ConfigError(f"scores: got NaN at {int(np.flatnonzero(np.isnan(a))[0])} of the {name}; want numbers")
         p, n = arrays
