@@ -16,7 +16,7 @@ import mpc
 from mpc import nn
 from mpc.errors import ConfigError, NotSupported, ShapeError
 from mpc.party import Party
-from mpc.privacy import DPSGD, AdversarialEncoder, Budget, Exponential, Gaussian, Laplace, masking, sensitivity
+from mpc.privacy import DPSGD, AdversarialEncoder, Budget, Exponential, Gaussian, Laplace, audit, masking, sensitivity
 
 
 def run(program: Callable[[Party], Any], parties: int = 2, protocol: str = "additive") -> list[Any]:
@@ -157,3 +157,42 @@ def test_a_file_with_large_settings_takes_no_memory(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="size mismatch"):
         AdversarialEncoder.load(tmp_path / "b.npz")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+
+
+# --- audit
+def test_an_update_that_says_nothing_and_missing_controls() -> None:
+    x = np.random.default_rng(0).normal(size=(12, 4))
+    silent = [np.zeros((2, 4)), np.zeros(2)]
+    report = audit.update_inversion([silent, silent], [x[:1], x[1:2]], x[4:])
+    assert report.leak.value == 0
+    with pytest.raises(ConfigError, match="no controls"):
+        audit.update_inversion([silent], [x[:1]], x[:0])
+
+
+@pytest.mark.parametrize("answer", [np.nan, np.inf, 1e300])
+def test_answers_that_are_no_numbers_are_no_anonymity(answer: float) -> None:
+    x, private = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+
+    def leak(encoder: Any, **options: Any) -> Any:
+        return audit.attribute_inference(encoder, raw=x, private=private, attackers=("logistic",), **options)
+
+    with pytest.raises(ConfigError, match="nobody can attack"):
+        leak(lambda rows: np.full((len(rows), 2), answer))
+    with pytest.raises(ShapeError, match="want rows x columns"):
+        leak(lambda rows: np.asarray(rows)[:5])
+    for queries in (0, -1):
+        with pytest.raises(ConfigError, match="queries; want at least 1"):
+            leak(lambda rows: rows, queries=(queries,))
+
+
+def test_a_page_that_fails_does_not_empty_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    found = audit.attribute_inference(lambda rows: rows, raw=x, private=np.arange(40) % 2, attackers=("logistic",), queries=())
+    path = tmp_path / "audit.html"
+    audit.audit(audit.Exposure("<script>", found), title="half a character: \ud83d").to_html(path)
+    written = path.read_text(encoding="utf-8")
+    assert "half a character: ?" in written and "<script>" not in written
+    monkeypatch.setattr("mpc.privacy.audit.page.page", lambda report: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        audit.audit(audit.Exposure("name", found)).to_html(path)
+    assert path.read_text(encoding="utf-8") == written

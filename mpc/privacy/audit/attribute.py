@@ -127,7 +127,13 @@ class _Attack:
 
 def _answers(transform: Any, raw: Any, queries: int) -> Floats:
     """What the encoder answers, averaged over so many queries of every record."""
+    if queries < 1:
+        raise ConfigError(f"attribute_inference: got {queries} queries; want at least 1")
     total = np.asarray(transform(raw), np.float64)
+    if total.ndim != 2 or len(total) != len(raw) or not total.shape[1]:
+        raise ShapeError(f"attribute_inference: got answers of shape {total.shape}, {len(raw)} records; want rows x columns")
+    if not (np.abs(total) < 1e150).all():  # squares of larger ones are no numbers
+        raise ConfigError("attribute_inference: got answers that are NaN, infinite or huge, which nobody can attack")
     for _ in range(queries - 1):
         total = total + np.asarray(transform(raw), np.float64)
     return np.asarray(total / queries)

@@ -60,6 +60,8 @@ def update_inversion(
     if not messages or len(messages) != len(records):
         raise ConfigError(f"update_inversion: got {len(messages)} messages and {len(records)} sets of records; want as many")
     others = np.asarray(as_array(controls), np.float64)
+    if not len(others):
+        raise ConfigError("update_inversion: got no controls; want records of strangers, as many as a message is about")
     others = others.reshape(len(others), -1)
     mean, rng = others.mean(0), np.random.default_rng(seed)
     found: list[Floats] = []
@@ -92,7 +94,7 @@ def _candidates(message: Any, shapes: Sequence[Shape] | None, frac_bits: int, in
     for update in _readings(message, shapes, frac_bits):
         with np.errstate(all="ignore"):
             got = np.asarray(as_array(invert(update)), np.float64)
-        got = got.reshape(len(got), -1)
+        got = got.reshape(len(got), math.prod(got.shape[1:]) if got.ndim > 1 else width)
         if got.shape[1] != width:
             raise ShapeError(f"update_inversion: got candidates of {got.shape[1]} values; want {width}, as the records have")
         out.append(got[np.isfinite(got).all(1)])

@@ -112,8 +112,9 @@ class AuditReport:
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write one page that needs nothing else: no script, no font, no image from anywhere."""
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(page.page(self))
+        text = page.page(self).encode("utf-8", "replace")  # first: an error leaves an older page as it was
+        with open(path, "wb") as file:
+            file.write(text)
 
 
 def audit(*exposures: Exposure, title: str = "Privacy audit") -> AuditReport:
