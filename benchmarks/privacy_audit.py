@@ -160,7 +160,8 @@ def together(splits: Sequence[Split]) -> tuple[MembershipReport, Estimate]:
         )
     first = splits[0].found
     of = np.unique(outside, return_inverse=True)[1]
-    quality = share(np.bincount(of, np.concatenate([s.right for s in splits])), np.bincount(of).astype(np.float64))
+    right = np.bincount(of, np.concatenate([s.right for s in splits]).astype(np.float64))
+    quality = share(right, np.bincount(of).astype(np.float64))
     epsilon = None if first.epsilon is None else max(s.found.epsilon or 0.0 for s in splits)
     return MembershipReport(attacks, epsilon, first.delta, None, first.shadows), quality
 

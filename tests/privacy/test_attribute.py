@@ -97,6 +97,9 @@ def test_many_records_of_a_person_and_many_queries_bring_a_leak_back() -> None:
     assert report.groups == 20 and report.records == 1000  # half of the people, all their records
     assert report.leak.value < 0.35 < 0.55 < report.queries[30].value
     assert report.person is not None and report.person.value > 0.6
+    easy = audit.attribute_inference(lambda x: x, raw=raw, private=private, groups=person, task=private, **FAST)
+    assert easy.leak.low == pytest.approx(2 * 0.025 ** (1 / 20) - 1)  # twenty people, not 1000 records
+    assert easy.task_accuracy is not None and easy.task_accuracy[1].low == pytest.approx(0.025 ** (1 / 20))
     wide, records = report.leak, Counts(report.counts[0]["leak"].hits, report.counts[0]["leak"].totals)
     assert wide.low < wide.value < wide.high and records.totals.shape == (20, 2)
 

@@ -89,7 +89,9 @@ class AttributeReport:
         """Of the best of the same four models on the features and on what is handed out. None without a task."""
         if "task" not in self.counts[0]:
             return None
-        return self._over_seeds(self._values("task_raw")), self._over_seeds(self._values("task"))
+        found = [self._over_seeds([2 * row - 1 for row in self._values(name)]) for name in ("task_raw", "task")]
+        before, after = (Estimate(*((v + 1) / 2 for v in (e.value, e.low, e.high))) for e in found)  # from 0, not from -1
+        return before, after
 
     @property
     def task_loss(self) -> Estimate | None:
