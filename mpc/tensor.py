@@ -197,7 +197,7 @@ class SecretTensor(Variable):
         value = self._value
         value.party.note("value", value.number, dp is not None)
         if dp is None:
-            return value.party.reveal(value.settled(exact=True), to, reason, check_range, depth=2)
+            return value.party.reveal(value.settled(exact=True), to, reason, check_range, depth=2, remark=value.said())
         if isinstance(dp, type) or not hasattr(dp, "release"):
             raise TypeError(f"reveal(dp={dp!r}); want a mechanism, privacy.Laplace(epsilon, sensitivity) or .Gaussian(...)")
         share, remark, factor = dp.release(value)

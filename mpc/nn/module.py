@@ -225,12 +225,13 @@ class Module:
         if into is not None:
             places(into, {name: np.shape(t) if isinstance(t, int) else t.shape for name, t in state.items()})
         why = f"{reason}: " if reason else ""
+        said = {name: p._value.said() for name, p in self.named_parameters()}
         out: dict[str, Floats | None] = {}
         for name, t in state.items():
             if isinstance(t, int):
                 out[name] = np.asarray(float(t))  # a public count
             else:
-                out[name] = t.party.reveal(t._value.settled(exact=True), to, f"{why}{name}", depth=2)
+                out[name] = t.party.reveal(t._value.settled(exact=True), to, f"{why}{name}", depth=2, remark=said.get(name, ""))
         if into is not None:
             write_back(into, out)
         return out

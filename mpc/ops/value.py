@@ -33,8 +33,9 @@ Public = Union[float, npt.NDArray[Any]]
 class Value:
     """``gain * share`` at ``party``. The gain is public, finite and the same at all parties."""
 
-    __slots__ = ("gain", "number", "party", "share")
+    __slots__ = ("gain", "number", "party", "remark", "share")
 
+    remark: Callable[[], str]  # set where the ledger is to say something of this very value when it is revealed
     party: Party
     share: Share
     gain: float
@@ -68,6 +69,10 @@ class Value:
             share = self.party.protocol.truncate(share, share.scale - f, exact)
         self.share, self.gain = share, 1.0
         return share
+
+    def said(self) -> str:
+        """What the ledger is to say of this value."""
+        return self.remark() if hasattr(self, "remark") else ""
 
     def factor(self, fold: bool) -> Share:
         """The share as a factor of a product, at scale frac_bits or less; kept. The gain stays outside, unless a

@@ -222,8 +222,8 @@ def test_parties_must_agree_on_the_budget() -> None:
 @pytest.mark.parametrize("bad", [None, 0, 0.0, -1.0, float("nan"), float("inf"), True, "1"])
 def test_a_sensitivity_is_a_positive_number(bad: Any) -> None:
     for make in (
-        lambda: Laplace(0.5, bad), lambda: Gaussian(0.5, 1e-6, bad), lambda: Exponential(0.5, bad),
-        lambda: Gaussian(noise_multiplier=1.0, sensitivity=bad),
+        lambda: Laplace(0.5, bad), lambda: Gaussian(0.5, 1e-6, bad).privacy(), lambda: Exponential(0.5, bad),
+        lambda: Gaussian(noise_multiplier=1.0, sensitivity=bad).privacy(),
     ):  # fmt: skip
         with pytest.raises(ValueError, match="sensitivity"):
             make()

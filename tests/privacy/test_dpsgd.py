@@ -16,7 +16,7 @@ from tests.privacy.noise import SIGNIFICANCE
 
 torch = pytest.importorskip("torch", reason="torch is not installed: want the extra `privacy`")
 pytest.importorskip("opacus", reason="opacus is not installed: want the extra `privacy`")
-pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook is firing")
+pytestmark = pytest.mark.filterwarnings("error:Full backward hook is firing")  # DPSGD filters it
 
 
 @pytest.fixture(autouse=True)

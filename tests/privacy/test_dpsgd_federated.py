@@ -37,7 +37,7 @@ def test_a_budget_ends_the_training_before_the_round_that_would_exceed_it() -> N
     clients = [Client(rng.normal(size=(8, 4)), rng.integers(0, 2, 8), f"c{i}") for i in range(3)]
     fed = FedAvg(
         lambda: torch.nn.Linear(4, 2), "shares", weights="equal", max_norm=1.0, seed=0,
-        dp=Gaussian(noise_multiplier=6.0, sensitivity=1.0, coins=64),
+        dp=Gaussian(noise_multiplier=6.0, coins=64),  # its sensitivity is max_norm
     )  # fmt: skip
     with Budget(epsilon=1.8, delta=1e-6) as budget:
         with pytest.raises(BudgetExceeded):

@@ -18,9 +18,8 @@ import numpy.typing as npt
 
 Curve = npt.NDArray[np.float64]
 
-ORDERS: Final[Curve] = np.unique(
-    np.concatenate([1 + np.geomspace(0.05, 1, 6), np.arange(2.5, 8, 0.5), np.arange(8, 32, 2), np.geomspace(32, 2048, 16)])
-)
+RUNS: Final = ((1 / 16, 16), (1 / 8, 8), (1 / 4, 20), (1.0, 24), (4.0, 8), (16.0, 12), (64.0, 12), (128.0, 8))  # (step, count)
+ORDERS: Final[Curve] = 1 + np.cumsum(np.repeat([step for step, _ in RUNS], [n for _, n in RUNS]))  # of divergences: to 2048
 INTERVAL: Final = 1e-4  # of the discretised privacy loss
 STEPS: Final = 4096
 LOG_CUT: Final = -50.0  # e^-50 of the mass may count as infinite loss instead: bounds the distribution's length
@@ -84,6 +83,10 @@ class Guarantee:
             found = min(found, _slack(self.pure.total_variation, epsilon))
         return min(1.0, found)
 
+    def within(self, epsilon: float, delta: float) -> bool:
+        """Is it (epsilon, delta) private, as far as is shown here?"""
+        return self.delta(epsilon) <= delta
+
     def epsilon(self, delta: float) -> float:
         """The smallest epsilon found for this delta; infinite where there is none (delta below what the coins resolve)."""
         if not 0 <= delta < 1:
@@ -126,8 +129,14 @@ def _slack(total_variation: float, epsilon: float) -> float:
     return (1.0 + math.exp(min(epsilon, 700.0))) * total_variation if total_variation else 0.0
 
 
-def from_pmf(support: npt.NDArray[np.int64], probabilities: Curve, shift: int, bound: Pure | None = None) -> Guarantee:
-    """Exact: noise of this distribution, which is symmetric, on an integer that differs by ``shift``."""
+def from_pmf(
+    support: npt.NDArray[np.int64], probabilities: Curve, shift: int, bound: Pure | None = None, total_variation: float = 0.0
+) -> Guarantee:
+    """Exact: noise of this distribution, which is symmetric, on an integer that differs by ``shift``.
+
+    ``total_variation``: its distance to a log-concave distribution. That covers every smaller shift by itself; the noise drawn
+    is as near for both shifts, so twice the distance is added, unless there is no smaller shift.
+    """
     from dp_accounting.pld import privacy_loss_distribution
 
     def mass(by: int) -> Mapping[int, float]:
@@ -138,7 +147,7 @@ def from_pmf(support: npt.NDArray[np.int64], probabilities: Curve, shift: int, b
         mass(0), mass(shift), value_discretization_interval=INTERVAL,
         log_mass_truncation_bound=LOG_CUT, symmetric=True,
     )
-    return Guarantee(pld, pure=bound)
+    return Guarantee(pld, None, 2 * total_variation if shift > 1 else 0.0, 0.0, bound)
 
 
 def pure(epsilon: float, total_variation: float = 0.0) -> Guarantee:

@@ -40,8 +40,9 @@ def biased(coins: Coins, thresholds: Sequence[int], bits: int) -> Words:
 
 
 def below(coins: Coins, uniform: Words, thresholds: Sequence[int]) -> Words:
-    """Planes of 1{u < T} for one u, whose digits are the rows of ``uniform`` (lowest first, complemented), and several T."""
-    _check(thresholds, len(uniform))
+    """Planes of 1{u < T} for one u, whose digits are the rows of ``uniform`` (lowest first, complemented), and several T below
+    2^rows."""
+    _check([t + 1 for t in thresholds], len(uniform))
     rows = list(uniform)
     return _less(coins, [(t, rows) for t in thresholds])
 

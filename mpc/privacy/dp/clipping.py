@@ -42,8 +42,9 @@ class Factors(NamedTuple):
 
 def checked(bound: float, frac_bits: int) -> None:
     """Raise ConfigError for a bound that this grid cannot hold."""
-    if not 2.0 ** (8 - frac_bits) <= bound <= 2.0**10 or not 12 <= frac_bits <= 24:
-        raise ConfigError(f"max_grad_norm {bound:g} at {frac_bits} fraction bits; want 2^{8 - frac_bits} to 2^10, and 12 to 24 "
+    most = min(10, 30 - frac_bits)  # its square in units stays below 2^62, where it is compared and truncated
+    if not 2.0 ** (8 - frac_bits) <= bound <= 2.0**most or not 12 <= frac_bits <= 24:
+        raise ConfigError(f"max_grad_norm {bound:g} at {frac_bits} fraction bits; want 2^{8 - frac_bits} to 2^{most}, 12 to 24 "
                           "bits: gradients are clipped on that grid")
 
 

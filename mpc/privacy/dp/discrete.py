@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from decimal import Context, Decimal, localcontext
 from functools import cached_property
 from typing import Any, Final
 
@@ -16,10 +17,17 @@ from mpc.privacy.dp.coins import Coins
 from mpc.privacy.dp.mechanisms import Integers, Mechanism, Norms, Probabilities
 
 RESOLUTION: Final = 40  # bits of a biased coin
+MOST_BITS: Final = 62
+DIGITS: Final = 40  # decimal ones, with which biases are computed
 TAIL: Final = 40.0  # a geometric is cut where e^-40 of it is left
 MOST_SUPPORT: Final = 1 << 22
 EXACT_SUPPORT: Final = 1 << 13  # up to which the privacy loss is computed from the probabilities themselves
 MOST_THRESHOLDS: Final = 512
+
+
+def resolution(epsilon: float, values: float) -> int:
+    """Bits of a coin with which (1 + e^epsilon) times the total variation of so many values is what 40 bits give one value."""
+    return min(MOST_BITS, RESOLUTION + math.ceil(epsilon / math.log(2)) + math.ceil(math.log2(max(1.0, values))))
 
 
 class DiscreteLaplace(Mechanism):
@@ -35,15 +43,17 @@ class DiscreteLaplace(Mechanism):
     def __init__(self, rate: float, bits: int = RESOLUTION) -> None:
         if not 1e-15 < rate <= 40:
             raise ValueError(f"rate {rate} per grid step; want more than 1e-15 and at most 40: above, there is no noise left")
-        if not 16 <= bits <= 62:
-            raise ValueError(f"coins of {bits} bits; want 16 to 62")
+        if not 16 <= bits <= MOST_BITS:
+            raise ValueError(f"coins of {bits} bits; want 16 to {MOST_BITS}")
         self.rate = float(rate)
         self.bits = bits
         self.places = max(1, math.ceil(math.log2(TAIL / rate)))
-        biases = [2 / (math.exp(rate) + 1), *(1 / (1 + math.exp(min(rate * 2.0**i, 700))) for i in range(self.places))]
-        self.thresholds = [round(math.ldexp(p, bits)) for p in biases]
-        wrong = sum(abs(math.ldexp(t, -bits) - p) + p * 2.0**-51 for t, p in zip(self.thresholds, biases, strict=True))
-        self.total_variation = wrong + math.exp(-min(rate * 2.0**self.places, 700.0))
+        with localcontext(Context(prec=DIGITS)):
+            exact = Decimal(self.rate)
+            biases = [2 / (exact.exp() + 1), *(1 / (1 + (exact * (1 << i)).exp()) for i in range(self.places))]
+            self.thresholds = [int((p * (1 << bits)).to_integral_value()) for p in biases]
+            wrong = sum(abs(t - p * (1 << bits)) for t, p in zip(self.thresholds, biases, strict=True)) / (1 << bits)
+        self.total_variation = float(wrong) * (1 + 2.0**-50) + math.exp(-self.rate * 2.0**self.places)
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -81,7 +91,7 @@ class DiscreteLaplace(Mechanism):
         norms = Norms(l1, l2, linf, size)
         if norms.single and 2 << self.places <= EXACT_SUPPORT:
             bound = accounting.Pure(self.rate * norms.linf, self.total_variation)
-            return accounting.from_pmf(*self.pmf(), norms.linf, bound)
+            return accounting.from_pmf(*self.pmf(), norms.linf, bound, self.total_variation)
         if norms.single:
             return accounting.discrete_laplace(self.rate, norms.linf, self.total_variation)
         return accounting.pure(self.rate * norms.l1, self.total_variation * norms.changed)
@@ -101,8 +111,8 @@ class DiscreteGaussian(Mechanism):
     def __init__(self, sigma: float, bits: int = RESOLUTION) -> None:
         if not 0.1 <= sigma <= MOST_THRESHOLDS / 9:
             raise NotSupported(f"sigma {sigma} grid steps; want 0.1 to {MOST_THRESHOLDS / 9:.4g} (Gaussian has no such bound)")
-        if not 16 <= bits <= 62:
-            raise ValueError(f"coins of {bits} bits; want 16 to 62")
+        if not 16 <= bits <= MOST_BITS:
+            raise ValueError(f"coins of {bits} bits; want 16 to {MOST_BITS}")
         self.sigma = float(sigma)
         self.bits = bits
 
@@ -161,5 +171,5 @@ class DiscreteGaussian(Mechanism):
         Kamath, Steinke 2020, Theorem 4) and the distance to it for each value that can differ."""
         norms = Norms(l1, l2, linf, size)
         if norms.single:
-            return accounting.from_pmf(*self.pmf(), norms.linf)
+            return accounting.from_pmf(*self.pmf(), norms.linf, None, self.total_variation)
         return accounting.concentrated(norms.l2**2 / (2 * self.sigma**2), self.total_variation * norms.changed)

@@ -15,7 +15,7 @@ from mpc.privacy.dp import accounting, budget
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.circuits import biased
 from mpc.privacy.dp.coins import Coins
-from mpc.privacy.dp.discrete import RESOLUTION, DiscreteLaplace
+from mpc.privacy.dp.discrete import RESOLUTION, DiscreteLaplace, resolution
 from mpc.privacy.dp.grid import positive
 from mpc.privacy.dp.laplace import MOST_EPSILON, REPORTED_DELTA
 from mpc.privacy.dp.mechanisms import Integers, Mechanism, Norms, Probabilities
@@ -103,8 +103,7 @@ class Exponential:
         exact = share.scale == 0 or share.scale > party.frac_bits
         truncations = (0 if exact else 1) if self.truncations is None else self.truncations
         steps = math.ceil(self.sensitivity / (abs(value.gain) * 2.0**-share.scale)) + truncations
-        bits = min(62, RESOLUTION + math.ceil(self.epsilon / math.log(2)))
-        noise = Geometric(self.epsilon / (2 * steps), bits)
+        noise = Geometric(self.epsilon / (2 * steps), resolution(self.epsilon, count))
         guarantee = noise.privacy(linf=steps, size=count)
         party.note("dp", self.key, noise.key, value.number, truncations)
         budgets = budget.charge(party, guarantee, str(self))

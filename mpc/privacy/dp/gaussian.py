@@ -20,7 +20,8 @@ class Gaussian(Grid):
 
     What is drawn is `Binomial`: about ``coins`` fair coins (standard deviation 16 coarse steps at 1024), and uniform digits
     below them down to the value's grid. It is no Gaussian, but is accounted for as what it is; at 1024 coins the difference is
-    below a percent of epsilon. More coins help where the noise multiplier is far below 1.
+    below a percent of epsilon. More coins help where the noise multiplier is far below 1. Without a ``sensitivity`` it serves
+    where that follows from something else, as from the norm that FedAvg(dp=..., max_norm=...) enforces, and nowhere else.
     """
 
     def __init__(

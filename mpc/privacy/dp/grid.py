@@ -43,22 +43,33 @@ class Grid(Mechanism):
     Laplace, its L2 norm for Gaussian. ``truncations``: how many truncations lie between what a person contributed and the
     value; each may move each number by one step more, and so is added to the sensitivity. Default: 0 for integers and for
     products that are still pending (the noise is added before their truncation), 1 for any other fixed-point value, since a
-    value does not know its history. A sum of values that were clipped last is exact: say truncations=0.
+    value does not know its history. A sum of values that were clipped last is exact: say truncations=0. Factors of a pending
+    product that were rounded themselves are that history too: each unit of theirs counts as often as the other factor is
+    large, in the sensitivity that is declared.
     """
 
-    sensitivity: float
+    sensitivity: float | None
     delta: float
 
     def __init__(self, sensitivity: float | None, truncations: int | None, grid: float | None) -> None:
-        if sensitivity is None:
-            raise ValueError(f"{type(self).__name__} without a sensitivity: say by how much one person can move the value "
-                             "(sensitivity=...), and clip inside the engine so that it holds; privacy.sensitivity helps")
-        self.sensitivity = positive("sensitivity", sensitivity)
+        self.sensitivity = None if sensitivity is None else positive("sensitivity", sensitivity)
         whole = isinstance(truncations, (int, np.integer)) and not isinstance(truncations, bool)
         if truncations is not None and not (whole and truncations >= 0):
             raise ValueError(f"truncations={truncations!r}; want an integer of at least 0")
         self.truncations = truncations
-        self.grid = 2.0 ** (math.floor(math.log2(self.sensitivity)) - FINE_STEPS) if grid is None else positive("grid", grid)
+        self._grid = None if grid is None else positive("grid", grid)
+
+    @property
+    def grid(self) -> float:
+        """The step of the noise where this mechanism is used by itself."""
+        return self._grid or 2.0 ** (math.floor(math.log2(self.declared())) - FINE_STEPS)
+
+    def declared(self) -> float:
+        """The sensitivity. Raises ValueError where none was given."""
+        if self.sensitivity is None:
+            raise ValueError(f"{type(self).__name__} without a sensitivity: say by how much one person can move the value "
+                             "(sensitivity=...), and clip inside the engine so that it holds; privacy.sensitivity helps")
+        return self.sensitivity
 
     @abstractmethod
     def noise(self, steps: float, size: int) -> Mechanism:
@@ -74,7 +85,7 @@ class Grid(Mechanism):
 
     def on_grid(self, step: float, size: int = 1, truncations: int = 0) -> tuple[Mechanism, Guarantee]:
         """(integer noise, guarantee) for ``size`` values that are multiples of ``step``."""
-        steps = self.sensitivity / step
+        steps = self.declared() / step
         if not steps < 2.0**52:
             raise ValueError(f"sensitivity {self.sensitivity} on a grid of {step}: {steps:.3g} steps; want fewer than 2^52")
         steps = self.enlarged(max(1.0, steps * (1 + 2.0**-48)) if steps % 1 else max(1.0, steps), size, truncations)

@@ -5,7 +5,7 @@ import math
 from typing import Any, Final
 
 from mpc.privacy.dp.accounting import Guarantee
-from mpc.privacy.dp.discrete import RESOLUTION, DiscreteLaplace
+from mpc.privacy.dp.discrete import DiscreteLaplace, resolution
 from mpc.privacy.dp.grid import Grid, positive
 from mpc.privacy.dp.mechanisms import Mechanism
 
@@ -28,6 +28,7 @@ class Laplace(Grid):
             raise ValueError(f"epsilon {epsilon}; want at most {MOST_EPSILON:g}: beyond it the noise protects nobody")
         self.delta = REPORTED_DELTA
         super().__init__(sensitivity, truncations, grid)
+        self.declared()
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -37,8 +38,7 @@ class Laplace(Grid):
         return math.ceil(steps) + truncations * size
 
     def noise(self, steps: float, size: int) -> Mechanism:
-        bits = RESOLUTION + math.ceil(self.epsilon / math.log(2))  # total variation counts (1 + e^epsilon) times
-        return DiscreteLaplace(self.epsilon / steps, min(bits, 62))
+        return DiscreteLaplace(self.epsilon / steps, resolution(self.epsilon, min(size, steps)))
 
     def guarantee(self, noise: Mechanism, steps: float, size: int) -> Guarantee:
         return noise.privacy(l1=steps, size=size)

@@ -3,7 +3,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from mpc.errors import ConfigError, NotSupported
 from mpc.privacy.dp import budget
@@ -28,6 +30,10 @@ class PrivateSGD(ABC):
     chosen without looking at the data, as those of one epoch are (`mpc.data.batches(...).per_epoch`): together they cost what
     one step costs. It is a promise of the caller. ``loss_reduction``: of the loss over the batch, "mean" or "sum".
 
+    A loaded `state_dict` goes on where it was taken: what had been released then counts in every budget that is open at the
+    loading or at a later step, unless this object charged it there before. What was released between the save and an
+    interruption is in no save: `Budget.charge` it.
+
     `optimizer` is the inner SGD: give it to learning-rate schedules. Runs for choosing hyper-parameters are releases too:
     put them into the same `Budget`.
     """
@@ -48,6 +54,8 @@ class PrivateSGD(ABC):
         self.disjoint_batches, self.loss_reduction = int(disjoint_batches), loss_reduction
         self.steps = 0
         self.releases: dict[tuple[Any, ...], int] = {}  # how often what was released; `released` tells its price
+        self._loaded: dict[tuple[Any, ...], int] = {}  # the part of it that a state_dict brought
+        self._charged: WeakKeyDictionary[budget.Budget, dict[tuple[Any, ...], int]] = WeakKeyDictionary()
         self.optimizer = self._inner(lr, options)
 
     @abstractmethod
@@ -69,9 +77,24 @@ class PrivateSGD(ABC):
     def _charge(self, party: Party | None, key: tuple[Any, ...], due: bool) -> None:
         """Before a step, which is a release of its own where ``due``. Raises BudgetExceeded."""
         if due:
-            budget.charge(party, self.released(key), f"{type(self).__name__} step {self.steps + 1}")
+            step = budget.Spent(f"{type(self).__name__} step {self.steps + 1}", self.released(key))
+            for spent in budget.spend(party, [step], partial(self._owed, self._loaded)):
+                self._settle(self._loaded, spent)
+                self._charged[spent][key] = self._charged[spent].get(key, 0) + 1
             self.releases[key] = self.releases.get(key, 0) + 1
         self.steps += 1
+
+    def _owed(self, loaded: dict[tuple[Any, ...], int], to: budget.Budget) -> list[budget.Spent]:
+        """What was released before a state_dict that was loaded, as far as that budget did not hear of it."""
+        known = self._charged.get(to, {})
+        missing = {key: times - known.get(key, 0) for key, times in loaded.items()}
+        return [budget.Spent(f"{type(self).__name__}: {times} releases before", self.released(key).repeated(times))
+                for key, times in missing.items() if times > 0]  # fmt: skip
+
+    def _settle(self, loaded: dict[tuple[Any, ...], int], with_: budget.Budget) -> None:
+        known = self._charged.setdefault(with_, {})
+        for key, times in loaded.items():
+            known[key] = max(times, known.get(key, 0))
 
     @property
     def guarantee(self) -> Guarantee | None:
@@ -104,10 +127,13 @@ class PrivateSGD(ABC):
         return {"optimizer": self.optimizer.state_dict(), "steps": self.steps, "releases": spent}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken: what was released then counts on. Open budgets are not charged again."""
+        """Go on where `state_dict` was taken, see this class. Raises BudgetExceeded, with nothing charged or loaded."""
+        loaded = {tuple(key): int(times) for key, times in state_dict["releases"]}
+        for spent in budget.spend(None, [], partial(self._owed, loaded)):
+            self._settle(loaded, spent)
         self.optimizer.load_state_dict(state_dict["optimizer"])
         self.steps = int(state_dict["steps"])
-        self.releases = {tuple(key): int(times) for key, times in state_dict["releases"]}
+        self.releases, self._loaded = loaded, dict(loaded)
 
     def __repr__(self) -> str:
         return (f"{type(self).__name__}(max_grad_norm={self.max_grad_norm:g}, noise_multiplier={self.noise_multiplier:g}, "

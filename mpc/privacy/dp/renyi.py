@@ -22,10 +22,10 @@ from typing import Final
 
 import numpy as np
 
-from mpc.privacy.dp.accounting import ORDERS, Curve, Guarantee
+from mpc.privacy.dp.accounting import ORDERS, RUNS, Curve, Guarantee
 from mpc.privacy.dp.mechanisms import Norms, Probabilities
 
-FINEST: Final = 9  # most digits below a step of the coarse noise that are looked at
+FINEST: Final = 10  # most digits below a step of the coarse noise that are looked at
 RUN: Final = 16  # shifts evaluated on one grid
 WIDTH: Final = 9.5  # standard deviations
 MOST_SHIFTS: Final = 4096
@@ -40,8 +40,8 @@ class Ladder:
 
     def guarantee(self, norms: Norms) -> Guarantee:
         """See this module."""
-        # B is about A / 4 in steps of the finest grid looked at: fine enough that it adds three percent
-        digits = math.log2(max(8 * norms.changed, 1)) / 2 - math.log2(norms.l2) + self.fine
+        # B is about A / 4 in steps of the finest grid looked at: fine enough that it adds one percent
+        digits = math.log2(max(32 * norms.changed, 1)) / 2 - math.log2(norms.l2) + self.fine
         level = min(self.fine, FINEST, max(2, math.ceil(digits)))
         a, b, lost = _coefficients(self.coarse.tobytes(), self.fine, level, norms.linf)
         return Guarantee(None, a * norms.l2**2 + b * norms.changed, 0.0, lost * norms.changed)
@@ -99,12 +99,25 @@ def _moments(top: Probabilities, level: int, shifts: range) -> tuple[Curve, floa
         lost = max(lost, float(p[~kept].sum()))
         if not kept.any():
             continue
-        ratio = log_p[kept] - q[kept]
-        for k, order in enumerate(ORDERS):
-            terms = log_p[kept] + (order - 1) * ratio
-            most = terms.max()
-            log_m[row, k] = most + np.log(np.exp(terms - most).sum())
+        log_m[row] = _logs(log_p[kept], log_p[kept] - q[kept])
     return np.maximum(log_m, 0.0), lost
+
+
+def _logs(log_p: Curve, ratio: Curve) -> Curve:
+    """log sum e^(log_p + (order - 1) ratio) for all orders: one exponential for each run of them."""
+    term, sums = np.exp(log_p), []
+    with np.errstate(over="ignore"):
+        for step, count in RUNS:
+            factor = np.exp(step * ratio)
+            for _ in range(count):
+                term *= factor
+                sums.append(term.sum())
+        out = np.log(np.array(sums))
+    for k in np.flatnonzero(~np.isfinite(out)):  # beyond float64
+        terms = log_p + (ORDERS[k] - 1) * ratio
+        most = terms.max()
+        out[k] = most + np.log(np.exp(terms - most).sum())
+    return np.asarray(out)
 
 
 def _excess(log_m: Curve, a: Curve, first: int) -> Curve:
@@ -122,6 +135,7 @@ def _excess(log_m: Curve, a: Curve, first: int) -> Curve:
         return np.asarray((low + np.log1p(rise * t)) / (ORDERS - 1) - a * (s + t) ** 2)
 
     return np.maximum(value(left), value(right))
+
 
 def refined(p: Probabilities, digits: int) -> Probabilities:
     """Probabilities of 2^digits X + U + V for X of probabilities p (from 0 on) and uniform U, V of so many digits: straight

@@ -19,7 +19,7 @@ from mpc.ops.value import Operand, Value, add, from_public
 from mpc.optim import SGD
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.clipping import Factors, checked, clipped
-from mpc.privacy.dp.gaussian import COINS, Gaussian
+from mpc.privacy.dp.gaussian import COINS, REPORTED_DELTA, Gaussian
 from mpc.privacy.dp.private_sgd import PrivateSGD, all_or_none
 from mpc.sharing import Share, concatenate
 from mpc.sharing import add as add_shares
@@ -50,11 +50,12 @@ class SecretDPSGD(PrivateSGD):
     def _inner(self, lr: float, options: dict[str, Any]) -> Any:
         self._records: list[Record] = []
         self._layers: list[nn.Linear] = []
-        self._looping = self._ready = self._paid = False  # inside `batches`; before this batch's step; epoch charged
+        self._looping = self._paid = False  # inside `batches`; epoch charged
+        self._drawn: int | None = None  # rows of the batch that waits for its step
         known: set[int] = set()
         for name, module in self.model.named_modules():
-            if module._buffers:
-                raise NotSupported(f"DPSGD: {name or type(module).__name__} keeps statistics of batches, which mix examples")
+            if module._buffers or isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                raise NotSupported(f"DPSGD: {name or type(module).__name__} uses statistics of batches, which mix examples")
             if type(module) is not nn.Linear:
                 continue
             mine = [p for p in (module.weight, module.bias) if p is not None]
@@ -97,9 +98,9 @@ class SecretDPSGD(PrivateSGD):
         scale = 2 * party.frac_bits
         checked(self.max_grad_norm, party.frac_bits)
         party.note("dpsgd", self.max_grad_norm, self.noise_multiplier, self.coins, rows, size, self.steps)
-        due = self._due()
+        due = self._due(rows)
         self._charge(party, (self.noise_multiplier, self.max_grad_norm, self.coins, size, scale), due)
-        self._ready, self._paid = False, True
+        self._drawn, self._paid = None, True
         with party.scope(type(self).__name__):
             total = summed(records, self.max_grad_norm, self.loss_reduction)
             noise, _ = self.mechanism().on_grid(2.0**-scale, size)
@@ -113,6 +114,14 @@ class SecretDPSGD(PrivateSGD):
                         p.grad = SecretTensor(Value(party, part, 1.0 / rows))
         self.optimizer.step()
         self.zero_grad()
+        for layer in self._layers:
+            for p in (layer.weight, layer.bias):
+                if p is not None:
+                    p._value.remark = self._remark
+
+    def _remark(self) -> str:
+        """What the ledger says of a parameter that is revealed as the last step left it."""
+        return f"DP-SGD, {self.steps} steps: epsilon={self.epsilon(REPORTED_DELTA):.4g}, delta={REPORTED_DELTA:g}"
 
     def batches(self, *tensors: SecretTensor, size: int, epochs: int = 1) -> Iterator[Any]:
         """`mpc.data.batches`: each epoch in a new public order, every row once; the steps of an epoch cost what one costs."""
@@ -120,17 +129,21 @@ class SecretDPSGD(PrivateSGD):
         self._looping = True
         try:
             for got in loop:
-                self._ready, self._paid = True, self._paid and loop.batch > 0
+                self._drawn = (got[0] if isinstance(got, tuple) else got).shape[0]
+                self._paid = self._paid and loop.batch > 0
                 yield got
         finally:
-            self._looping = False
+            self._looping, self._drawn = False, None
 
-    def _due(self) -> bool:
+    def _due(self, rows: int) -> bool:
         """Is this step a release of its own?"""
         if not self._looping:
             return self.steps % self.disjoint_batches == 0
-        if not self._ready:
+        if self._drawn is None:
             raise ConfigError("DPSGD: a second step on one batch; want one step a batch, an epoch is charged for that")
+        if rows != self._drawn:
+            raise ConfigError(f"DPSGD: gradients of {rows} examples; the batch has {self._drawn}. Want its rows alone: an "
+                              "epoch is charged once since every row is in one of its batches")
         return not self._paid
 
     def _taken(self) -> tuple[list[Record], int]:

@@ -1,9 +1,9 @@
 """Sums, means, counts, histograms and quantiles of people, with the clipping inside the engine.
 
 The rows (first axis) are people, and *neighbours* differ by one person's row being replaced: how many there are is public, as
-every shape is. Whatever a row holds, what it contributes is clipped on shares, so nobody's good will is needed. What can be
-released is a `Query`: the secret value, and by how much one row can move it. Its last operation is an exact integer sum, so
-nothing is added for truncations.
+every shape is. Whatever a row holds, any of the 2^64 words, what it contributes is clipped on shares, so nobody's good will is
+needed. What can be released is a `Query`: the secret value, and by how much one row can move it. Its last operation is an exact
+integer sum, so nothing is added for truncations.
 
 ::
 
@@ -19,11 +19,13 @@ import numpy as np
 
 from mpc import fixed_point
 from mpc.errors import ShapeError
-from mpc.fixed_point import Floats
+from mpc.fixed_point import Floats, Words
 from mpc.ops.value import Value
+from mpc.party import Party
 from mpc.privacy.dp.exponential import Exponential
 from mpc.privacy.dp.gaussian import Gaussian
 from mpc.privacy.dp.laplace import Laplace
+from mpc.sharing import Share
 from mpc.tensor import SecretTensor
 
 
@@ -51,14 +53,16 @@ class Query(NamedTuple):
 def total(x: SecretTensor, low: Any, high: Any) -> Query:
     """Sum over rows of x clipped to [low, high] (numbers, or one for each column)."""
     _rows(x)
-    x = SecretTensor(Value(x.party, x._value.settled(exact=True)))
-    f, columns = x.party.frac_bits, x.shape[1:]
-    bounds = [np.broadcast_to(fixed_point.decode(fixed_point.encode(b, f), f), columns) for b in (low, high)]
-    width = bounds[1] - bounds[0]  # of the bounds as the engine encodes them: multiples of its step
+    party, columns = x.party, x.shape[1:]
+    bounds = [np.broadcast_to(fixed_point.encode(b, party.frac_bits), columns).view(np.int64) for b in (low, high)]
+    width = fixed_point.decode(bounds[1] - bounds[0], party.frac_bits)  # of the bounds as the engine encodes them
     if not (width > 0).all():
         raise ValueError(f"clipped to low {low!r}, high {high!r}; want low < high")
-    clipped = x.clip(bounds[0] if columns else float(bounds[0]), bounds[1] if columns else float(bounds[1]))
-    return Query(clipped.sum(0), float(width.sum()), math.sqrt(float(np.square(width).sum())))
+    party.note("clipped", [b.tolist() for b in bounds])
+    # high - max(high - low - max(x - low, 0), 0): one after the other, since both at once wrap for words near the ring's ends
+    above = _positive(party, _fixed(x), -bounds[0])
+    clipped = party.protocol.add_public(-_positive(party, -above, bounds[1] - bounds[0]), _words(bounds[1]))
+    return Query(SecretTensor(Value(party, clipped)).sum(0), float(width.sum()), math.sqrt(float(np.square(width).sum())))
 
 
 def mean(x: SecretTensor, low: Any, high: Any) -> Query:
@@ -76,13 +80,18 @@ def histogram(x: SecretTensor, edges: Sequence[float]) -> Query:
     """How many rows of x (shape (n,)) lie in [edges[i], edges[i + 1]), as `numpy.histogram` but for the last edge, which is
     open.
 
-    A replaced row leaves one bin and enters another: L1 sensitivity 2, L2 sqrt(2). One opening of x, 34 bits per edge and row.
+    A replaced row leaves one bin and enters another: L1 sensitivity 2, L2 sqrt(2). A ReLU, then 34 bits per edge and row.
     """
     _rows(x, 1)
     limits = [float(e) for e in edges]
     if len(limits) < 2 or any(not a < b for a, b in zip(limits, limits[1:], strict=False)):
         raise ValueError(f"edges {limits}; want at least two, rising")
-    above = _at_least(x, limits).sum(1)
+    party = x.party
+    words = [int(fixed_point.encode(v, party.frac_bits).view(np.int64)) for v in limits]
+    first = words[0] - 1
+    party.note("histogram", words)
+    inside = _positive(party, _fixed(x), -first)  # from 0 on: then no word is at least one edge, but below a smaller one
+    above = SecretTensor(Value(party, party.protocol.at_least(inside, [w - first for w in words]))).sum(1)
     return Query(above[:-1] - above[1:], 2.0, math.sqrt(2.0))
 
 
@@ -111,6 +120,20 @@ def _rows(x: SecretTensor, axes: int | None = None) -> None:
         raise TypeError(f"got {type(x).__name__}; want a secret tensor (mpc.share makes one)")
     if not x.ndim or not x.shape[0] or (axes is not None and x.ndim != axes):
         raise ShapeError(f"a tensor of shape {x.shape}; want one row per person{', of one number each' if axes == 1 else ''}")
+
+
+def _fixed(x: SecretTensor) -> Share:
+    share, f = x._value.settled(exact=True), x.party.frac_bits
+    return share.lifted(f) if share.scale < f else share
+
+
+def _positive(party: Party, share: Share, offset: Any) -> Share:
+    """max(share + offset, 0) of integers modulo 2^64: 0 to 2^63 - 1 whatever the words are."""
+    return party.protocol.relu(party.protocol.add_public(share, _words(offset)))[0]
+
+
+def _words(integers: Any) -> Words:
+    return np.asarray(integers, np.int64).view(np.uint64)
 
 
 def _at_least(x: SecretTensor, limits: Sequence[float]) -> SecretTensor:

@@ -7,6 +7,7 @@ the sum by less than `SLACK` of max_grad_norm, which is accounted for as sensiti
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -39,6 +40,8 @@ class TorchDPSGD(PrivateSGD):
         from opacus import GradSampleModule
         from opacus.validators import ModuleValidator
 
+        # what torch says of the per-example gradients of any layer whose inputs need no gradient
+        warnings.filterwarnings("ignore", "Full backward hook is firing when gradients are computed", UserWarning)
         problems = ModuleValidator.validate(self.model, strict=False)
         if problems:
             raise NotSupported(f"DPSGD: {'; '.join(map(str, problems))}")
