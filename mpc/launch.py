@@ -121,8 +121,17 @@ def checked_script(script: str, page: str | None) -> None:
     """Raise ConfigError where a script or the page to write cannot be."""
     if not os.path.isfile(script):
         raise ConfigError(f"got script {script!r}; want a Python file (there is none at that path)")
-    if page is not None and not os.access(os.path.dirname(os.path.abspath(page)), os.W_OK):
+    checked_page(page)
+
+
+def checked_page(page: str | None) -> None:
+    """Raise ConfigError where a page cannot be written: before the work, not after it."""
+    if page is None:
+        return
+    if not os.access(os.path.dirname(os.path.abspath(page)), os.W_OK):
         raise ConfigError(f"got report {page!r}; want a file in a directory that exists and can be written")
+    if os.path.isdir(page) or (os.path.exists(page) and not os.access(page, os.W_OK)):
+        raise ConfigError(f"got report {page!r}; want a file that can be written")
 
 
 def _preprocessing(store: object, plan: object) -> str:

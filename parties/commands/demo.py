@@ -19,7 +19,7 @@ def demo(
     rounds: Annotated[int | None, typer.Option(min=1, help="Of `mpc demo federated`.")] = None,
     rows: Annotated[int | None, typer.Option(min=1, help="Only the first images of MNIST.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training data; each model has its own default.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the public initial weights, shuffles and splits; never of secrets.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the public initial weights, shuffles and splits; never of secrets.")] = 0,
     report: Annotated[str | None, typer.Option(metavar="FILE.html", help="Write costs, or the audit, as a page.")] = None,
 ) -> None:
     """Train models on secret shares and compare them with the same training in plaintext.

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import mpc
 from mpc.errors import ConfigError, MPCError
 from mpc.failures import exit_code
+from mpc.launch import checked_page
 from mpc.parties.demo.data import WHERE_MNIST, bundled
 from mpc.parties.demo.ending import ended
 from mpc.parties.demo.programs import Model, Outcome, breast_cancer, digits, digits_of_mnist
@@ -76,6 +77,7 @@ def _check(options: Options) -> None:
     """Everything that can be wrong before processes start."""
     if options.report is not None and options.dataset == "all":
         raise ConfigError("--report writes the page of one session; want it with one --dataset")
+    checked_page(options.report)
     if options.dataset != "mnist":
         if options.folder is not None or options.rows is not None:
             raise ConfigError("--data and --rows are for --dataset mnist; the other data sets come with scikit-learn")

@@ -11,7 +11,9 @@ import numpy as np
 
 import mpc
 from mpc import privacy
+from mpc.errors import ConfigError
 from mpc.federated import Client, FedAvg, SharesAggregator, weights
+from mpc.launch import checked_page
 from mpc.parties.demo.data import bundled, split
 from mpc.parties.demo.ending import ended
 from mpc.privacy import audit, masking
@@ -55,6 +57,11 @@ def main(settings: Settings) -> int:
     except ModuleNotFoundError as missing:
         print(f'mpc demo privacy needs {missing.name}: pip install "mpc[demo,privacy]"', file=sys.stderr)
         return 6
+    try:
+        checked_page(settings.page)
+    except ConfigError as error:
+        print(f"mpc demo privacy: {error}", file=sys.stderr)
+        return 2
     return ended(lambda: _run(settings))
 
 
@@ -72,7 +79,10 @@ def _run(settings: Settings) -> None:
     _table(found)
     print(textwrap.fill(WORDS, 100))
     if settings.page is not None:
-        audit.audit(*exposures, title="mpc demo privacy").to_html(settings.page)
+        try:
+            audit.audit(*exposures, title="mpc demo privacy").to_html(settings.page)
+        except OSError as error:
+            raise ConfigError(f"the page {settings.page} cannot be written: {error.strerror}") from None
         print(f"\nthe audit's page: {settings.page}")
 
 

@@ -44,6 +44,12 @@ def test_a_wrong_command_line_says_what_it_wants(arguments: tuple[str, ...]) -> 
     assert (done.returncode, done.stdout) == (2, "") and "--report" in done.stderr
 
 
+@pytest.mark.parametrize("arguments", [("--report", "/no/such/page.html"), ("--report", "/"), ("--seed", "-1")])
+def test_what_would_fail_at_the_end_is_refused_at_once(arguments: tuple[str, ...]) -> None:
+    done = mpc_demo(*arguments)
+    assert (done.returncode, done.stdout) == (2, "") and arguments[1] in done.stderr and "Traceback" not in done.stderr
+
+
 def test_without_opacus_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "opacus", None)
     assert privacy.main(HERE) == 6  # an installation that cannot work
