@@ -160,18 +160,19 @@ def together(splits: Sequence[Split]) -> tuple[MembershipReport, Estimate]:
         )
     first = splits[0].found
     of = np.unique(outside, return_inverse=True)[1]
-    right = np.bincount(of, np.concatenate([s.right for s in splits]).astype(np.float64))
-    quality = share(right, np.bincount(of).astype(np.float64))
+    right, asked = np.bincount(of, np.concatenate([s.right for s in splits])), np.bincount(of)
+    quality = share(right.astype(np.float64), asked.astype(np.float64))
     epsilon = None if first.epsilon is None else max(s.found.epsilon or 0.0 for s in splits)
     return MembershipReport(attacks, epsilon, first.delta, None, first.shadows), quality
 
 
 def audited(
-    name: str, case: Case, splits: int, noise: float, shadows: int, epochs: int | None = None
+    name: str, case: Case, splits: int, noises: Sequence[float], shadows: int, epochs: int | None = None
 ) -> tuple[AuditReport, dict[str, Any]]:
-    """The same network trained in both ways, side by side; and what single splits gave."""
+    """The same network trained in each way, side by side; and what single splits gave."""
     exposures, single = [], {}
-    for way, sigma in {"Adam": None, f"DP-SGD, noise {noise:g}": noise}.items():
+    ways: dict[str, float | None] = {"Adam": None, **{f"DP-SGD, noise {noise:g}": noise for noise in noises}}
+    for way, sigma in ways.items():
         rows = [measure(case, seed, sigma, shadows, epochs) for seed in range(splits)]
         found, quality = together(rows)
         seconds = float(np.mean([row.seconds for row in rows]))
@@ -189,7 +190,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"{', '.join(CASES)} [the first two; all with --data]")
     parser.add_argument("--splits", type=int, default=3, metavar="N")
     parser.add_argument("--shadows", type=int, default=8, metavar="N", help="models of the likelihood ratio; 0: none (8)")
-    parser.add_argument("--noise", type=float, default=1.0, metavar="SIGMA", help="DP-SGD's noise multiplier (1)")
+    parser.add_argument("--noise", type=float, nargs="+", default=[1.0], metavar="SIGMA", help="DP-SGD's noise multipliers (1)")
     parser.add_argument("--quick", action="store_true", help="one epoch and 200 records: does everything work?")
     parser.add_argument("--data", metavar="DIR", help="folder of adult/ (MPC_TEST_DATA)")
     parser.add_argument("--json", metavar="FILE", help="write everything measured here")

@@ -35,7 +35,7 @@ def heart(count: int = 160) -> privacy_audit.Case:
 
 
 def test_labels_known_by_heart_are_found_and_dp_sgd_keeps_to_its_bound() -> None:
-    report, single = privacy_audit.audited("heart", heart(), splits=2, noise=8.0, shadows=4, epochs=12)
+    report, single = privacy_audit.audited("heart", heart(), splits=2, noises=[8.0], shadows=4, epochs=12)
     bare, private = report.exposures
     leaks = {line.exposure + ", " + line.attack: line for line in report.lines}
     assert leaks["Adam, membership, threshold"].leak.low > 0.3

@@ -76,7 +76,7 @@ def _head(report: AuditReport) -> str:
 def _leaks(lines: list[Line]) -> str:
     keys = '<ul class="legend"><li class="round" style="--k:var(--a)">leak with its 95 % interval</li>'
     if any(line.found.null is not None for line in lines):
-        keys += '<li class="turned" style="--k:var(--soft)">the same attack where there is nothing to find</li>'
+        keys += '<li class="turned" style="--k:var(--soft)">the same attack where there is nothing to find, and its range</li>'
     if any(line.found.bound is not None for line in lines):
         keys += '<li class="upright" style="--k:var(--b)">the most that the guarantee allows</li>'
     return section(
