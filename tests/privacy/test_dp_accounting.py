@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from mpc.privacy import Binomial, DiscreteGaussian, DiscreteLaplace, Exponential, Gaussian, Laplace
 from mpc.privacy.dp import accounting, renyi
@@ -14,7 +13,7 @@ from mpc.privacy.dp.accounting import ORDERS, Guarantee
 from mpc.privacy.dp.exponential import Geometric
 from mpc.privacy.dp.gaussian import binomial
 from mpc.privacy.dp.mechanisms import Mechanism, Norms
-from tests.privacy.noise import on_shares
+from tests.privacy.noise import attack, on_shares
 
 EPSILONS = (0.0, 0.1, 0.3, 0.7, 1.0, 2.0, 4.0)
 
@@ -178,18 +177,6 @@ def test_noise_far_too_small_guarantees_nothing() -> None:
 
 
 # --- an attacker
-def attack(near: np.ndarray, far: np.ndarray, delta: float = 0.0) -> float:
-    """A lower bound (confidence 1 - 1e-6) on epsilon by the best threshold: chosen on one half, measured on the other."""
-    half = len(near) // 2
-    cuts = np.unique(np.quantile(near[:half], np.linspace(0.02, 0.98, 49)))
-    best = max(cuts, key=lambda t: ((near[:half] >= t).mean() - delta) / ((far[:half] >= t).mean() + 1e-9))
-    hits = [int((side[half:] >= best).sum()) for side in (near, far)]
-    n = len(near) - half
-    low = stats.beta.ppf(5e-7, hits[0], n - hits[0] + 1)
-    high = stats.beta.ppf(1 - 5e-7, hits[1] + 1, n - hits[1])
-    return float(np.log(max(low - delta, 1e-12) / high))
-
-
 @pytest.mark.parametrize("on", ["clear", "shares"])
 def test_an_attacker_on_neighbouring_data_never_beats_epsilon(on: str) -> None:
     """Sums of 100 and 101 people. The same attacker does beat a claim of half of that epsilon, so the test can fail."""
