@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 import warnings
 from time import perf_counter
 from typing import Any, Final, NamedTuple
@@ -14,6 +13,7 @@ from mpc import privacy
 from mpc.errors import ConfigError
 from mpc.federated import Client, FedAvg, SharesAggregator, weights
 from mpc.launch import checked_page
+from mpc.parties.demo.comparison import Found, show
 from mpc.parties.demo.data import bundled, split
 from mpc.parties.demo.ending import ended
 from mpc.privacy import audit, masking
@@ -32,17 +32,6 @@ class Settings(NamedTuple):
     parties: int = 3
     seed: int = 0
     page: str | None = None
-
-
-class Found(NamedTuple):
-    """One line: what is handed out by which tool, the attack's advantage without and with it, what it is worth, the promise."""
-
-    tool: str
-    attack: str
-    before: float
-    after: float
-    worth: tuple[str, str]
-    promise: str
 
 
 Part = tuple[Found, list[audit.Exposure]]
@@ -76,28 +65,13 @@ def _run(settings: Settings) -> None:
         found.append(line)
         exposures += seen
         print(f"{line.tool}: {duration(perf_counter() - started)}", flush=True)
-    _table(found)
-    print(textwrap.fill(WORDS, 100))
+    show(found)
     if settings.page is not None:
         try:
             audit.audit(*exposures, title="mpc demo privacy").to_html(settings.page)
         except OSError as error:
             raise ConfigError(f"the page {settings.page} cannot be written: {error.strerror}") from None
         print(f"\nthe audit's page: {settings.page}")
-
-
-def _table(found: list[Found]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title="\nAdvantage of an attack: 0 is guessing, 1 is knowing", title_justify="left", title_style="bold")
-    for k, head in enumerate(("tool", "attack", "without", "with", "worth without", "worth with", "what is promised")):
-        table.add_column(head, justify="right" if k in (2, 3) else "left")
-    for line in found:
-        cells = (f"{line.before:.2f}", f"{line.after:.2f}", *line.worth, line.promise)
-        table.add_row(line.tool, line.attack, *cells)
-    console = Console()
-    (console if console.is_terminal else Console(width=170)).print(table)
 
 
 # --- differential privacy
@@ -231,10 +205,3 @@ def updates(settings: Settings) -> Part:
     seen = [audit.Exposure(n, r) for n, r in zip(("update, plain", "update, to parties"), reports, strict=True)]
     return Found("secure aggregation, mpc.federated", "record from one client's update", reports[0].leak.value,
                  reports[1].leak.value, ("the mean", "the same mean"), "nobody sees one update"), seen  # fmt: skip
-
-
-WORDS: Final = """\
-Guarantees hold against every attack, also those that nobody has tried; a measured leak says what these attackers found, and \
-better ones may come. Every further noisy count costs as much again (privacy.Budget adds up); the attacks and \
-accuracies themselves looked at real records, which no epsilon covers; everybody ran on this machine. The README says what \
-each tool does not protect against."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mpc.parties.demo import privacy
+from mpc.parties.demo.comparison import Found, show
 
 for package, extra in (("torch", "torch"), ("sklearn", "demo"), ("opacus", "privacy"), ("dp_accounting", "privacy")):
     pytest.importorskip(package, reason=f"{package} (the extra '{extra}') is a part of the demo")
@@ -54,3 +55,16 @@ def test_without_opacus_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setitem(sys.modules, "opacus", None)
     assert privacy.main(HERE) == 6  # an installation that cannot work
     assert 'pip install "mpc[demo,privacy]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("width", [40, 80, 126, 200])
+def test_no_word_is_cut_off_on_a_narrow_terminal(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then takes any output for a terminal
+    monkeypatch.setenv("COLUMNS", str(width))
+    found = Found("noise in the engine, reveal(dp=Laplace)", "membership in the training set", 1.0, 0.25,
+                  ("98% right", "off by 1.8 of 212"), "epsilon 4.4, delta 1e-05")  # fmt: skip
+    show([found, found._replace(tool="representation, AdversarialEncoder")])
+    printed = capsys.readouterr().out
+    assert "…" not in printed and "AdversarialEncoder" in printed and "0.25" in printed and "212" in printed
