@@ -375,14 +375,14 @@ class Party:
 
     def reveal(
         self, x: Share, to: int | Sequence[int] | None = None, reason: str = "", check_range: bool = True, depth: int = 1,
-        remark: str = "",
+        remark: str = "", factor: float = 1.0,
     ) -> Floats | None:  # fmt: skip
         """Open x to the ranks ``to`` (None: all) and write it to the ledger; None at the others.
 
         A header-only exchange comes first: no unmasked share leaves before all parties agree on what is revealed.
         Raises FixedPointRangeError when a value that everybody receives is beyond the encoding bound; where only some
         receive it, they get a warning instead, because an exception would tell the others. ``remark``: what the ledger says of
-        noise in x.
+        noise in x; ``factor``: of what was opened, a public number.
         """
         receivers = tuple(range(self.world_size)) if to is None else tuple(sorted({int(r) for r in np.atleast_1d(to)}))
         if not receivers or receivers[0] < 0 or receivers[-1] >= self.world_size:
@@ -410,6 +410,8 @@ class Party:
                 except RuntimeWarning:  # a filter makes warnings errors
                     print(f"warning: {error}", file=sys.stderr)
         value = fixed_point.decode(words, x.scale)
+        if factor != 1.0:
+            value = np.asarray(value * factor)
         self.books.revealed(line, value)
         return value
 

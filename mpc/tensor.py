@@ -201,8 +201,7 @@ class SecretTensor(Variable):
         if isinstance(dp, type) or not hasattr(dp, "release"):
             raise TypeError(f"reveal(dp={dp!r}); want a mechanism, privacy.Laplace(epsilon, sensitivity) or .Gaussian(...)")
         share, remark, factor = dp.release(value)
-        got = value.party.reveal(share, to, reason, check_range=False, depth=2, remark=remark)
-        return None if got is None else got * factor
+        return value.party.reveal(share, to, reason, check_range=False, depth=2, remark=remark, factor=factor)
 
     # --- what would reveal by accident
     def __bool__(self) -> NoReturn:

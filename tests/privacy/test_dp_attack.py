@@ -58,7 +58,7 @@ def test_no_attack_on_a_reveal_beats_its_epsilon_and_one_on_half_the_noise_does(
 
     def program(s: Party) -> list[Any]:
         y = of(shared(s, np.repeat([1.0, 0.0], MANY)))
-        noises = [Laplace(1.0, size, truncations=0), Laplace(2.0, size, truncations=0), Gaussian(1.0, 1e-2, size, truncations=0)]
+        noises = Laplace(1.0, size, truncations=0), Laplace(2.0, size, truncations=0), Gaussian(1.0, 1e-2, size, truncations=0)
         return [y.reveal(dp=each(dp)) for dp in noises]
 
     laplace, halved, gaussian = (v if kind != "behind a factor" else -v for v in run(program))

@@ -27,13 +27,13 @@ ALL = [DiscreteLaplace(0.3), DiscreteGaussian(2.5), Binomial(64), Binomial(36, 2
 
 
 @pytest.mark.parametrize("honest", [0, 1, 2])
-@pytest.mark.parametrize("mechanism", [DiscreteLaplace(0.3), Binomial(64)], ids=repr)
+@pytest.mark.parametrize("mechanism", [*ALL, Geometric(0.4)], ids=repr)
 def test_one_honest_partys_coins_suffice(mechanism: Mechanism, honest: int) -> None:
-    """The others' private streams are public constants: the distribution is the same."""
+    """The others' private streams are public constants, or one that the dealer knows: the distribution is the same."""
 
     def corrupt(s: Party) -> None:
         if s.rank != honest:
-            s.private = FIXED
+            s.private = FIXED if s.rank else s.dealt
 
     got = on_shares(mechanism, N, 3, corrupt)
     assert chi_square(got, *mechanism.pmf()) > SIGNIFICANCE

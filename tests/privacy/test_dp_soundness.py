@@ -233,6 +233,17 @@ def test_a_gaussian_without_a_sensitivity_opens_nothing_by_itself() -> None:
             use(Gaussian(noise_multiplier=1.0))
 
 
+def test_a_noisy_mean_loss_is_drawn_as_what_was_revealed() -> None:
+    """The public factor of a mean is applied after the noise, and in the report's curve too."""
+
+    def program(s: Party) -> tuple[float, float]:
+        got = (shared(s, np.full(400, 3.0)).mean()).reveal(dp=Laplace(12.0, 3 / 400), reason="mean loss")
+        return float(got), s.report().points[0].value
+
+    got, drawn = run(program)[0]
+    assert got == drawn == pytest.approx(3.0, abs=0.1)
+
+
 def test_a_threshold_of_the_whole_range_is_refused() -> None:
     coins = ClearCoins(64)
     with pytest.raises(ValueError, match="thresholds"):

@@ -10,7 +10,8 @@ Every release inside, by the same thread, is charged to every budget that is ope
 What is added up is public, so all parties refuse alike. A budget may be entered again and goes on where it stopped; it ends
 with the process, so releases of other runs, hyper-parameter searches above all, are spent beside it: open it around all of
 them, or `charge` it with what they cost. A reveal without ``dp=`` is no release in this sense: it is exact, and the session's
-ledger lists it.
+ledger lists it. *What* is asked may depend on what was opened before, and so may the end; *how much* a release costs must not:
+exact composition is proved for prices that are fixed (for Renyi divergences alone it holds without that: Feldman, Zrnic 2021).
 
 Neighbours: `sensitivity` counts a row as *replaced*, `DPSGD` and FedAvg(dp=...) a record or an update as *counting or not* (0
 in its place). Replacing includes the other where 0 is a possible value, so a budget with both kinds of release guarantees the

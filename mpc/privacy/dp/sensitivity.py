@@ -46,8 +46,9 @@ class Query(NamedTuple):
             Laplace(epsilon, self.l1, truncations=0) if delta is None else Gaussian(epsilon, delta, self.l2, truncations=0)
         )
         share, remark, factor = dp.release(self.value._value)
-        got = self.value.party.reveal(share, to, reason, check_range=False, depth=2, remark=remark)
-        return None if got is None else got * (factor * self.factor)
+        return self.value.party.reveal(
+            share, to, reason, check_range=False, depth=2, remark=remark, factor=factor * self.factor
+        )
 
 
 def total(x: SecretTensor, low: Any, high: Any) -> Query:
@@ -55,7 +56,7 @@ def total(x: SecretTensor, low: Any, high: Any) -> Query:
     _rows(x)
     party, columns = x.party, x.shape[1:]
     bounds = [np.broadcast_to(fixed_point.encode(b, party.frac_bits), columns).view(np.int64) for b in (low, high)]
-    width = fixed_point.decode(bounds[1] - bounds[0], party.frac_bits)  # of the bounds as the engine encodes them
+    width = fixed_point.decode(_words(bounds[1] - bounds[0]), party.frac_bits)  # of the bounds as the engine encodes them
     if not (width > 0).all():
         raise ValueError(f"clipped to low {low!r}, high {high!r}; want low < high")
     party.note("clipped", [b.tolist() for b in bounds])
