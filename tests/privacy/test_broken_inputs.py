@@ -196,3 +196,16 @@ def test_a_page_that_fails_does_not_empty_the_last_one(tmp_path: Path, monkeypat
     with pytest.raises(ZeroDivisionError):
         audit.audit(audit.Exposure("name", found)).to_html(path)
     assert path.read_text(encoding="utf-8") == written
+
+
+def test_an_interrupted_attacker_is_no_weak_attacker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """scikit-learn's network takes Ctrl-C for "enough": the audit went on and reported what an untrained network finds."""
+    from sklearn.neural_network import MLPClassifier
+
+    def interrupted(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MLPClassifier, "_backprop", interrupted)
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    with pytest.raises(KeyboardInterrupt):
+        audit.attribute_inference(lambda rows: rows, raw=x, private=np.arange(40) % 2, attackers=("mlp",), queries=())

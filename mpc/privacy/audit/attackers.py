@@ -55,7 +55,11 @@ def scores(name: str, seen: Floats, labels: Labels, unseen: Floats, classes: int
     model = _model(name, len(labels), seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # an attacker stopped early is still an attacker
-        model.fit(seen, labels)
+        warnings.filterwarnings("error", "Training interrupted by user")  # scikit-learn's networks swallow Ctrl-C and go on
+        try:
+            model.fit(seen, labels)
+        except UserWarning:
+            raise KeyboardInterrupt from None
     out = np.full((len(unseen), classes), -np.inf)
     out[:, found] = np.log(np.clip(model.predict_proba(unseen), 1e-6, None)) - np.log(counts / len(labels))
     return out
