@@ -19,9 +19,10 @@ class Gaussian(Grid):
     private.
 
     What is drawn is `Binomial`: about ``coins`` fair coins (standard deviation 16 coarse steps at 1024), and uniform digits
-    below them down to the value's grid. It is no Gaussian, but is accounted for as what it is; at 1024 coins the difference is
-    below a percent of epsilon. More coins help where the noise multiplier is far below 1. Without a ``sensitivity`` it serves
-    where that follows from something else, as from the norm that FedAvg(dp=..., max_norm=...) enforces, and nowhere else.
+    below them down to the value's grid. It is no Gaussian, but is accounted for as what it is: at 1024 coins epsilon is 0.6 %
+    above the ideal one for 20 releases or more, 1.5 % for one. More coins help where the noise multiplier is far below 1.
+    Without a ``sensitivity`` it serves where that follows from something else, as from the norm that FedAvg(dp=...,
+    max_norm=...) enforces, and nowhere else.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ def _calibrated(epsilon: float, delta: float, steps: float, size: int, coins: in
         middle = math.sqrt(low * high)
         good = concentrated(1 / (2 * middle**2)).delta(epsilon) <= delta
         low, high = (low, middle) if good else (middle, high)
-    low, high = high * (0.6 if size == 1 else 0.97), high * 1.01
+    low, high = high * (0.6 if size == 1 else 1.0), high * 1.02
     while not enough(high):
         low, high = high, high * 1.05
         if high > 1e6:

@@ -7,7 +7,7 @@ mod 2^w, N and its shift by 2^w (s + t), 0 <= t <= 1, are mixtures of the same N
 
     M(2^w (s + t)) <= (1 - t) M'(s) + t M'(s + 1).                                            (*)
 
-So shifts are evaluated on a ladder of grids: 1 .. 16 on the finest, 8 .. 16 of its steps on each coarser one. In a cell the
+So shifts are evaluated on a ladder of grids: 1 .. 16 on the finest, 8 .. 32 and 16 .. 32 steps on coarser ones. In a cell the
 logarithm of (*) less A (s + t)^2 is concave in t; its maximum is found by bisection.
 
 Where the noise of one hypothesis cannot occur under the other, and beyond 9.5 standard deviations, nothing is summed: the
@@ -26,7 +26,7 @@ from mpc.privacy.dp.accounting import ORDERS, RUNS, Curve, Guarantee
 from mpc.privacy.dp.mechanisms import Norms, Probabilities
 
 FINEST: Final = 10  # most digits below a step of the coarse noise that are looked at
-RUN: Final = 16  # shifts evaluated on one grid
+RUN: Final = 32  # shifts evaluated on one grid; half as many on the finest, where one costs most
 WIDTH: Final = 9.5  # standard deviations
 MOST_SHIFTS: Final = 4096
 
@@ -58,7 +58,8 @@ def _coefficients(coarse: bytes, fine: int, level: int, linf: int) -> tuple[Curv
         largest = -(-linf // step)
         if not level and largest > min(MOST_SHIFTS, len(top)):
             return np.zeros_like(ORDERS), np.zeros_like(ORDERS), 1.0  # the noise is far too small for that: no guarantee
-        last = largest if not level else min(RUN, largest)
+        run = RUN if first else RUN // 2
+        last = largest if not level else min(run, largest)
         shifts = range(first, last + 1)
         log_m, left = _moments(top, level, shifts)
         lost = max(lost, left)
@@ -76,7 +77,7 @@ def _coefficients(coarse: bytes, fine: int, level: int, linf: int) -> tuple[Curv
         a = a_here / step**2
         if largest <= last:
             return a, b, lost
-        level, step, first = level - 1, step * 2, RUN // 2
+        level, step, first = level - 1, step * 2, run // 2
 
 
 def _moments(top: Probabilities, level: int, shifts: range) -> tuple[Curve, float]:
