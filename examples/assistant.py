@@ -47,6 +47,10 @@ parser = argparse.ArgumentParser()
 parser.add_argument("--data", type=Path)
 parser.add_argument("--page", type=Path, help="where to keep the audit's page, an .html file")
 options = parser.parse_args()
+if options.page is not None and not options.page.absolute().parent.is_dir():
+    parser.error(f"--page {options.page}: want a file in a directory that exists")
+if options.data is not None and not (options.data / "assistant").is_dir():
+    parser.error(f"--data {options.data}: want a directory with assistant/slurp and assistant/motionsense in it")
 set_num_threads(1)
 DIM = 8
 

@@ -31,6 +31,8 @@ patients, benign = load_breast_cancer(return_X_y=True)
 test = np.arange(len(patients)) % 5 == 0
 
 with mpc.session() as s:
+    if s.world_size < 3:
+        raise SystemExit("2 parties; two hospitals and a registry are three: mpc run -n 3 examples/hospitals.py")
     mine = {0: scaled(patients[:, :10], MEAN), 1: scaled(patients[:, 20:], WORST)}.get(s.rank)  # in earnest: own files
     malignant = (1.0 - benign)[:, None] if s.rank == 2 else None
     x, test_x = (mpc.data.by_columns(None if mine is None else mine[rows]) for rows in (~test, test))

@@ -47,6 +47,8 @@ x, y, test_x, test_y = features[~test], fails[~test], features[test], fails[test
 ends = np.array([0, 0.05, 0.3, 1]) * len(y)  # the first lender is a small one
 
 with mpc.session() as s:
+    if s.world_size != 3:
+        raise SystemExit(f"{s.world_size} parties; the lenders are three: mpc run -n 3 examples/lenders.py")
     mine = slice(int(ends[s.rank]), int(ends[s.rank + 1]))
     network = mpc.neural_network.MLPClassifier((16,), classes=2, batch_size=128, max_iter=4, random_state=0)
     network.fit(*mpc.data.by_rows(x[mine], y[mine]))

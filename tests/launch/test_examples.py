@@ -39,3 +39,19 @@ def test_example(path: Path) -> None:
     done = subprocess.run([*start, *rest], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(SAYS[path.name], done.stdout), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("mpc run -n 5 examples/lenders.py", "mpc run -n 3"),
+        ("mpc run -n 2 examples/hospitals.py", "mpc run -n 3"),
+        ("python examples/assistant.py --page /no/such/page.html", "a directory that exists"),
+        ("python examples/assistant.py --data /no/such", "want a directory with"),
+    ],
+)
+def test_an_example_says_what_it_wants_before_it_works(command: str, says: str) -> None:
+    first, *rest = shlex.split(command)
+    start = [sys.executable] if first == "python" else [sys.executable, "-P", "-m", "mpc.parties"]
+    done = subprocess.run([*start, *rest], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode in (1, 2) and says in done.stderr and "Traceback" not in done.stderr, done.stderr
