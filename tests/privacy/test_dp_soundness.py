@@ -69,6 +69,19 @@ def test_no_word_whatever_moves_a_sum_or_a_histogram_further_than_it_says(protoc
     assert [r.tolist() for r in rows[:4]] == [[0, 1], [0, 1], [0, 0], [1, 0]]
 
 
+def test_a_product_that_left_the_range_is_clipped_all_the_same() -> None:
+    """Inputs in range, whose sum of products is not: x.clip(0, 1) then gives numbers like 2^32."""
+
+    def program(s: Party) -> Any:
+        x = shared(s, np.repeat([20000.0, 30000.0, 32000.0, -25000.0], 10)[:, None] * np.ones(3))
+        y = mpc.share(np.full((40, 3), 20000.0) if s.rank else None, owner=1)
+        return sensitivity.total((x * y).sum(1).reshape(1, 40), 0, 1).value.reveal(check_range=False)
+
+    for parties in (2, 3):
+        contributed = run(program, parties)[0]
+        assert ((contributed >= 0) & (contributed <= 1)).all()
+
+
 def test_bounds_of_the_whole_range_can_be_clipped_to() -> None:
     def program(s: Party) -> tuple[Any, Any]:
         x = shared(s, [-30000.0, 5.0, 31000.0])

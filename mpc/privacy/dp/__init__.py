@@ -2,7 +2,8 @@
 
 ::
 
-    out = x.clip(0, 1).sum(0).reveal(dp=privacy.Laplace(epsilon=0.5, sensitivity=1), reason="age sum")
+    out = privacy.sensitivity.total(x, 0, 1).reveal(epsilon=0.5, reason="age sum")   # clips whatever x holds
+    out = x.clip(0, 1).sum(0).reveal(dp=privacy.Laplace(epsilon=0.5, sensitivity=1), reason="the same for x in range")
 """
 from mpc.privacy.dp import sensitivity
 from mpc.privacy.dp.accounting import Guarantee

@@ -39,6 +39,9 @@ class Released(NamedTuple):
 class Grid(Mechanism):
     """A mechanism of a given ``sensitivity`` in real units.
 
+    A sensitivity that rests on ``x.clip(low, high)`` holds while x is in the engine's range. Inputs are; a computed x, a sum of
+    products above all, need not be, and then clip() may give anything: `mpc.privacy.sensitivity` clips any word.
+
     ``sensitivity``: how far one person can move the *encoded* value (`mpc.privacy.sensitivity` computes it): its L1 norm for
     Laplace, its L2 norm for Gaussian. ``truncations``: how many truncations lie between what a person contributed and the
     value; each may move each number by one step more, and so is added to the sensitivity. Default: 0 for integers and for
