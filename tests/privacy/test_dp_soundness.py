@@ -257,6 +257,18 @@ def test_a_noisy_mean_loss_is_drawn_as_what_was_revealed() -> None:
     assert got == drawn == pytest.approx(3.0, abs=0.1)
 
 
+@pytest.mark.parametrize("dp", [Laplace(1.0, 1.0), Gaussian(1.0, 1e-5, 1.0), Laplace(1.0, 1.0, grid=0.3)])
+def test_numbers_in_clear_keep_no_digits_below_the_grid(dp: Any) -> None:
+    """The sum of an arbitrary number and noise in steps would be told from any other by its last digits."""
+    with Budget(3.0, 1e-4) as spent:
+        a, b = (dp.noisy(np.full(500, v)) / dp.grid for v in (0.123456789, 0.987654321))
+    assert len(spent.spent) == 2 and spent.spent[0].guarantee.epsilon(1e-5) <= 1.001
+    assert np.abs(np.concatenate([a, b]) - np.rint(np.concatenate([a, b]))).max() < 1e-6
+    assert len(set(a)) > 100 or dp.grid == 0.3
+    with pytest.raises(ValueError, match="want finite"):
+        dp.noisy([1.0, float("nan")])
+
+
 def test_a_threshold_of_the_whole_range_is_refused() -> None:
     coins = ClearCoins(64)
     with pytest.raises(ValueError, match="thresholds"):

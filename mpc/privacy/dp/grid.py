@@ -119,8 +119,22 @@ class Grid(Mechanism):
         return self._alone.privacy(l1, l2, linf, size)
 
     def real(self, shape: int | Sequence[int] = ()) -> Floats:
-        """Noise in clear, in real units: exact multiples of ``grid``."""
+        """Noise in clear, in real units: exact multiples of ``grid``. Not to be added to a number that is none: its digits
+        below the grid would stay as they are, and tell whose it was. `noisy` rounds first."""
         return np.asarray(self.sample(shape) * self.grid)
+
+    def noisy(self, values: Any) -> Floats:
+        """Numbers in clear with noise, charged to the open budgets: rounded to multiples of ``grid``, which may move each by one
+        step more, and then added as integers. Raises BudgetExceeded, ValueError beyond 2^48 steps."""
+        x = np.asarray(values, np.float64)
+        steps = np.rint(x / self.grid)
+        if not (np.abs(steps) < 2.0**48).all():
+            raise ValueError(f"values up to {np.abs(x).max(initial=0.0):.3g} on a grid of {self.grid:.3g}; want finite ones, "
+                             "fewer than 2^48 steps")
+        rounding = 1 if math.frexp(self.grid)[0] == 0.5 else 2  # a quotient that is rounded itself
+        noise, guarantee = self.on_grid(self.grid, max(1, x.size), rounding)
+        budget.charge(None, guarantee, str(self))
+        return np.asarray((steps.astype(np.int64) + noise.sample(x.shape)) * self.grid)
 
     # --- what `SecretTensor.reveal(dp=...)` calls
     def release(self, value: Any) -> Released:
