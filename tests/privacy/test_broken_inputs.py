@@ -16,7 +16,18 @@ import mpc
 from mpc import nn
 from mpc.errors import ConfigError, NotSupported, ShapeError
 from mpc.party import Party
-from mpc.privacy import DPSGD, AdversarialEncoder, Budget, Exponential, Gaussian, Laplace, audit, masking, sensitivity
+from mpc.privacy import (
+    DPSGD,
+    AdversarialEncoder,
+    Budget,
+    BudgetExceeded,
+    Exponential,
+    Gaussian,
+    Laplace,
+    audit,
+    masking,
+    sensitivity,
+)
 
 
 def run(program: Callable[[Party], Any], parties: int = 2, protocol: str = "additive") -> list[Any]:
@@ -209,3 +220,15 @@ def test_an_interrupted_attacker_is_no_weak_attacker(monkeypatch: pytest.MonkeyP
     x = np.random.default_rng(0).normal(size=(40, 3))
     with pytest.raises(KeyboardInterrupt):
         audit.attribute_inference(lambda rows: rows, raw=x, private=np.arange(40) % 2, attackers=("mlp",), queries=())
+
+
+@pytest.mark.parametrize(("epsilon", "delta"), [(8, 1e-9), (10, 1e-8), (50, 1e-5)])
+def test_a_large_budget_has_room_for_a_small_release(epsilon: float, delta: float) -> None:
+    """Delta grows with epsilon where it comes of total variation: asked at the budget's epsilon alone, 0.5 was beyond 50."""
+    for mechanism in (Laplace(0.5, 1.0), Laplace(0.5, 1.0, grid=2.0**-30), Gaussian(1.0, 1e-7, 1.0)):
+        budget = Budget(epsilon, delta)
+        for _ in range(3):
+            budget.charge(mechanism.privacy())
+        assert 0 < budget.used < epsilon
+    with pytest.raises(BudgetExceeded):
+        Budget(0.4, delta).charge(Laplace(0.5, 1.0).privacy())

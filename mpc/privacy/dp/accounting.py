@@ -80,12 +80,13 @@ class Guarantee:
             shown = min(self._loss(part * epsilon) + self._divergence((1 - part) * epsilon) for part in _SPLITS)
         found = shown + self.lost + _slack(self.total_variation, epsilon)
         if self.pure is not None and epsilon >= self.pure.epsilon:
-            found = min(found, _slack(self.pure.total_variation, epsilon))
+            found = min(found, _slack(self.pure.total_variation, self.pure.epsilon))
         return min(1.0, found)
 
     def within(self, epsilon: float, delta: float) -> bool:
-        """Is it (epsilon, delta) private, as far as is shown here?"""
-        return self.delta(epsilon) <= delta
+        """Is it (epsilon, delta) private, as far as is shown here? What holds for a smaller epsilon holds, though the delta
+        that total variation adds grows with epsilon."""
+        return self.delta(epsilon) <= delta or self.epsilon(delta) <= epsilon
 
     def epsilon(self, delta: float) -> float:
         """The smallest epsilon found for this delta; infinite where there is none (delta below what the coins resolve)."""

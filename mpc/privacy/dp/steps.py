@@ -73,7 +73,7 @@ class Steps(Guarantee):
         limits = _limits(kind, frozenset((k, c) for k, c in self.counts.items() if k != kind), self.rest, epsilon, delta)
         while limits.fine < n < limits.over:
             ahead = min(2 * n, (n + limits.over) // 2)
-            if Steps({**self.counts, kind: ahead}, self.rest).delta(epsilon) <= delta:
+            if Guarantee.within(Steps({**self.counts, kind: ahead}, self.rest), epsilon, delta):
                 limits.fine = ahead  # fewer steps are these steps, the last ones forgotten
             else:
                 limits.over = ahead
