@@ -124,8 +124,8 @@ class Grid(Mechanism):
         return np.asarray(self.sample(shape) * self.grid)
 
     def noisy(self, values: Any) -> Floats:
-        """Numbers in clear with noise, charged to the open budgets: rounded to multiples of ``grid``, which may move each by one
-        step more, and then added as integers. Raises BudgetExceeded, ValueError beyond 2^48 steps."""
+        """Numbers in clear with noise, charged to the open budgets: rounded to multiples of ``grid``, which may move each by
+        one step more, and then added as integers. Raises BudgetExceeded, ValueError beyond 2^48 steps."""
         x = np.asarray(values, np.float64)
         steps = np.rint(x / self.grid)
         if not (np.abs(steps) < 2.0**48).all():
