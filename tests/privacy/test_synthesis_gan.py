@@ -8,7 +8,6 @@ import pytest
 
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy import GAN, Budget, BudgetExceeded
-from mpc.privacy.dp import Guarantee
 from mpc.privacy.synthesis import basis, private
 from mpc.privacy.synthesis.columns import Encoder
 
@@ -107,11 +106,37 @@ def test_with_epsilon_the_guarantee_is_kept() -> None:
 def test_a_budget_is_charged_and_refuses() -> None:
     with Budget(epsilon=1.0, delta=1e-5) as budget, pytest.raises(BudgetExceeded):
         GAN(epochs=1, epsilon=2.0, **{**SMALL, "batch_size": 400}).fit(POINTS, low=-3.0, high=3.0)
-    assert budget.used <= 1.0
+    assert budget.spent == []  # neither the moments nor the steps that would still fit
+
+
+@pytest.mark.parametrize("kind", ["table", "images", "unconditional"])
+def test_a_private_gan_begins_with_moments_whatever_it_is_fitted_to(kind: str) -> None:
+    fits: dict[str, dict[str, Any]] = {
+        "table": {"X": TABLE, "label": "sick", "columns": PUBLIC, "classes": ["no", "yes"]},
+        "images": {"X": RNG.integers(0, 256, (60, 8, 8), dtype=np.uint8), "y": np.arange(60) % 2, "classes": 2},
+        "unconditional": {"X": POINTS, "low": -3.0, "high": 3.0},
+    }
+    with Budget(epsilon=3.01, delta=1e-5) as budget:
+        gan = GAN(epochs=1, epsilon=3.0, components=8, **{**SMALL, "batch_size": 400}).fit(**fits[kind])
+    assert gan.guarantee_ is not None and 2.8 < gan.guarantee_.epsilon(1e-5) <= 3.0
+    assert "moments" in budget.spent[0].what and len(budget.spent) > 1
+    assert budget.used == pytest.approx(gan.guarantee_.epsilon(1e-5), rel=2e-3)
+    gan.sample(20)
+
+
+def test_moments_are_a_start_that_few_steps_alone_are_not() -> None:
+    """Four modes far apart: one pass over the records by DP-SGD alone finds none of them."""
+    fit: dict[str, Any] = {"low": -3.0, "high": 3.0, "classes": 4}
+    found = []
+    for start in (0.0, 0.75):
+        gan = GAN(epochs=1, epsilon=3.0, start=start, **{**SMALL, "batch_size": 200}).fit(POINTS, KIND, **fit)
+        made, labels = gan.sample(labels=np.arange(400) % 4)
+        found.append(float(np.linalg.norm(made - CENTRES[labels], axis=1).mean()))
+    assert found[1] < 1.0 < 1.6 < found[0]
 
 
 def test_more_steps_want_more_noise() -> None:
-    few, many = (private.noise_multiplier(2.0, 1e-5, 0.1, steps, Guarantee()) for steps in (10, 100))
+    few, many = (private.noise_multiplier(2.0, 1e-5, 0.1, steps) for steps in (10, 100))
     assert 0.3 < few < many
 
 
@@ -120,6 +145,7 @@ def test_more_steps_want_more_noise() -> None:
     ({"epsilon": 1.0, "loss": "wasserstein"}, {}, ConfigError, "logistic"),
     ({"loss": "hinge"}, {}, ConfigError, "wasserstein"),
     ({"epochs": 0}, {}, ConfigError, "epochs=0"),
+    ({"start": 1.0}, {}, ConfigError, "start=1.0"),
     ({"epsilon": 1.0}, {"X": TABLE, "label": "sick", "columns": {"age": (18, 90)}}, ConfigError, "must be declared"),
     ({"epsilon": 1.0}, {"X": TABLE, "label": "sick", "columns": PUBLIC}, ConfigError, "classes="),
     ({"epsilon": 1.0}, {"X": POINTS}, ConfigError, "low= and high="),

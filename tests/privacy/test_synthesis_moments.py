@@ -66,6 +66,9 @@ def test_epsilon_is_kept_and_used() -> None:
     assert (synthesiser.counts_ != exact.counts_).any() and np.abs(synthesiser.means_ - exact.means_).max() > 1e-3
     with budget, pytest.raises(BudgetExceeded):
         synthesiser.fit(X, Y, classes=3)
+    with Budget(epsilon=2.9, delta=1e-5) as small, pytest.raises(BudgetExceeded):  # two of the three would fit
+        synthesiser.fit(X, Y, classes=3)
+    assert small.spent == [] and synthesiser.guarantee_ is None
 
 
 @pytest.mark.parametrize("record", [np.full(4, 4.0), np.array([4.0, 0, 0, 0]), np.array([99.0, -99, 1, 0]), X[3]])

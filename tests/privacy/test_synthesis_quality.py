@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mpc.benchmarks import privacy_digits
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy import replace_columns
 from mpc.privacy.synthesis import quality
@@ -79,3 +80,11 @@ def test_a_data_frame_comes_back_as_one() -> None:
     frame = pandas.DataFrame({"name": ["a", "b", "c"], "age": [1, 2, 3]})
     out = replace_columns(frame, ["name"])
     assert isinstance(out, pandas.DataFrame) and out["age"].tolist() == [1, 2, 3]
+
+
+def test_the_benchmarks_attacks_see_copies_and_nothing_in_fresh_records() -> None:
+    members, others, fresh = RNG.normal(size=(3, 600, 4))
+    copied = privacy_digits.attacks(members, others, members[:300] + 1e-6)
+    assert 0.4 < copied["near"] <= 1 and 0.4 < copied["likelier"] <= 1 and copied["copies"] == 1.0
+    missed = privacy_digits.attacks(members, others, fresh)
+    assert abs(missed["near"]) < 0.12 and abs(missed["likelier"]) < 0.12 and missed["copies"] < 0.05

@@ -30,17 +30,19 @@ class GAN:
     of them; components=0: pixel by pixel, by convolutions of ``width`` channels, which take far longer to become as various.
 
     A GAN is no encryption and, without ``epsilon``, no guarantee: it may repeat records it was trained on, rare ones above all,
-    and its synthetic records are to be treated as personal data until an audit says more. With ``epsilon`` the discriminator -
-    the only part that sees records - is trained by DP-SGD (`mpc.privacy.DPSGD`; ``guarantee_`` and every open `Budget` know the
-    cost; neighbours: one record more or less), and the frequencies of labels are noisy; the rest is post-processing. With few
-    thousand records a private GAN is poor: see `MomentSynthesizer`.
+    and its synthetic records are to be treated as personal data until an audit says more. With ``epsilon`` (neighbours: one
+    record more or less) it begins with records drawn from noisy class moments (`MomentSynthesizer`, of what the network sees;
+    ``start``: their share of epsilon; 0, and for convolutions: none, but noisy frequencies of the labels); then the
+    discriminator - the only part that sees records - is trained by DP-SGD (`mpc.privacy.DPSGD`), which spends the rest. All
+    else is post-processing. ``guarantee_`` and every open `Budget` know the cost. With few thousand records such a GAN is no
+    better than its start, and `MomentSynthesizer` with all of epsilon is (`mpc bench privacy-synthesis digits-gan`).
     ``seed`` repeats initial weights, batches and samples, not the privacy noise.
     """
 
     def __init__(
         self, *, epochs: int = 50, batch_size: int = 128, noise_dim: int = 64, hidden: tuple[int, ...] = (128, 128),
         components: int = 64, width: int = 20, lr: float = 5e-4, average: float = 0.999, loss: str | None = None, seed: int = 0,
-        epsilon: float | None = None, delta: float = 1e-5, max_grad_norm: float = 1.0,
+        epsilon: float | None = None, delta: float = 1e-5, max_grad_norm: float = 1.0, start: float = 0.75,
     ) -> None:  # fmt: skip
         if epochs < 1 or batch_size < 2 or noise_dim < 1 or not hidden or min(*hidden, width, components + 1) < 1:
             raise ConfigError(f"GAN: got epochs={epochs}, batch_size={batch_size}, noise_dim={noise_dim}, hidden={hidden}, "
@@ -54,10 +56,13 @@ class GAN:
         self.delta, self.max_grad_norm = delta, positive("max_grad_norm", max_grad_norm)
         if not 0 < delta < 1:
             raise ValueError(f"delta {delta!r}; want more than 0 and less than 1")
+        if not 0 <= start < 1:
+            raise ConfigError(f"GAN: got start={start}; want a share of epsilon, 0 to below 1")
         if epsilon is not None and loss == "wasserstein":
             raise ConfigError("GAN: got loss='wasserstein' with epsilon; want 'logistic': the penalty of the other "
                               "has no gradient of one record alone")
         self.guarantee_: Guarantee | None = None
+        self.start = start
         self.width, self.components = width, components
         self._generator: Any = None
         self._shape: tuple[int, ...] | None = None  # of an image; None: a table
@@ -119,15 +124,13 @@ class GAN:
             self.frequencies_ = counts / counts.sum()
             s = replace(s, loss=s.loss or ("logistic" if self._convolves else "wasserstein"))
             return training.train(self._pair(), x, numbers, len(counts), s, log)
-        part = private.FOR_COUNTS * self.epsilon if len(counts) > 1 else 0.0
-        self.frequencies_, spent = private.noisy_frequencies(counts, part) if part else (np.ones(1), Guarantee())
-        size = min(s.batch_size, len(x))
-        steps = math.ceil(s.epochs * len(x) / size)
-        multiplier = private.noise_multiplier(self.epsilon, self.delta, size / len(x), steps, spent)
+        start, pair = 0.0 if self._convolves else self.start, self._pair()
+        terms = private.Privacy(self.epsilon, self.delta, start, self._norm)
+        self.frequencies_, cost, multiplier = private.begin(pair, x, numbers, len(counts), s, terms)
         generator, own = private.train_private(
-            self._pair(), x, numbers, self.frequencies_, s, self.max_grad_norm, multiplier, log
+            pair, x, numbers, self.frequencies_, s, self.max_grad_norm, multiplier, start > 0, log
         )
-        self.guarantee_ = own + spent
+        self.guarantee_ = own + cost
         return generator
 
     # --- what the networks see
@@ -179,6 +182,14 @@ class GAN:
         if rows < FEWEST or (self.epsilon is None and counts.min() < FEWEST):  # with epsilon a refusal would tell a count
             raise ValueError(f"fit: got {rows} records, some label with fewer than {FEWEST}; want at least {FEWEST} of each")
         return numbers, counts
+
+    @property
+    def _norm(self) -> float:
+        """The largest L2 norm of an encoded record, from what is public: a column is at most 1, so is a choice's one-hot part;
+        pixels are at most 1 each before the basis turns them."""
+        if self._shape is None:
+            return math.sqrt(sum(bool(c.places) + bool(c.choices) for c in self._encoder.columns))
+        return 0.0 if self._convolves else math.sqrt(len(self._basis.vectors)) / float(self._basis.scale.min())
 
     @property
     def _convolves(self) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import ConfigError, ShapeError
+from mpc.privacy.dp import budget
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.gaussian import Gaussian
 from mpc.privacy.dp.grid import positive
@@ -81,7 +82,7 @@ class MomentSynthesizer:
         because somebody is in it would say so) and for secret labels, where a label that is none of them counts for nothing.
         Secret data: every party calls it; to all parties are revealed exactly three tensors, named in the ledger. Cost: one
         product (columns x rows) @ (rows x columns), with columns * classes for "class"; two clips per value; with epsilon about
-        1,100 coins per value released. Raises ShapeError, ConfigError, ValueError.
+        1,100 coins per value released. Raises ShapeError, ConfigError, ValueError; BudgetExceeded before anything opens.
         """
         secret = isinstance(X, SecretTensor)
         if secret != isinstance(y, SecretTensor):
@@ -156,13 +157,12 @@ class MomentSynthesizer:
         counts = records.open(records.counts(), noises[0], NAMES[0])
         sums = records.open(records.sums(), noises[1], NAMES[1])
         self.counts_ = np.maximum(counts, 1.0)
-        bounds = (self._range() if self._low is not None else (-np.inf, np.inf))
-        means = np.clip(sums / self.counts_[:, None], *bounds)
+        means = np.clip(sums / self.counts_[:, None], *(self._range() if self._low is not None else (-np.inf, np.inf)))
         upper = records.open(records.scatter(means, self.max_residual, self.by_class), noises[2], NAMES[2])
         total = self.counts_[:, None] if self.by_class else self.counts_.sum(keepdims=True)[None]
         found = gaussians.symmetric(upper / total, columns)
         if (noise := noises[1]) is not None:  # the scatter about a noisy mean is larger by that noise's variance
-            excess = ((noise.noise_multiplier or 0.0) * noise.sensitivity / self.counts_) ** 2
+            excess = ((noise.noise_multiplier or 0.0) * noise.declared() / self.counts_) ** 2
             per = excess if self.by_class else np.array([(excess * self.counts_).sum() / self.counts_.sum()])
             found = found - per[:, None, None] * np.eye(columns)
         unit = np.outer(self._unit, self._unit)
@@ -192,7 +192,9 @@ class MomentSynthesizer:
             return [None] * 3
         releases = tuple(self.releases(records, number))
         noises = _noises(_sigma(self.epsilon, self.delta, releases), self.delta, releases)
-        self.guarantee_ = _guarantee(noises, releases)
+        whole = _guarantee(noises, releases)
+        budget.ask(whole)  # not two of three
+        self.guarantee_ = whole
         return list(noises)
 
 
