@@ -82,6 +82,18 @@ def test_renyi_coefficients_bound_every_shift(
     assert np.min(np.array(slack)[-1]) < 1.5
 
 
+@pytest.mark.parametrize(("coins", "fine", "linf", "finest"), [(100, 6, 1500, 4), (36, 5, 500, 3), (1024, 3, 600, 2)])
+def test_what_is_claimed_from_renyi_divergences_covers_the_exact_delta(coins: int, fine: int, linf: int, finest: int) -> None:
+    """At shifts on and between the ladder's grids, edges of the support and tails included; and not by much."""
+    mechanism = Binomial(coins, fine)
+    a, b, lost = renyi._coefficients(mechanism.coarse.tobytes(), fine, finest, linf)
+    share = []
+    for s in range(1, linf, 23):
+        guarantee = Guarantee(None, a * s * s + b, 0.0, lost)
+        share += [exact_delta(mechanism, s, e) / guarantee.delta(e) for e in (0.0, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0)]
+    assert 0.9 < max(share) <= 1.0
+
+
 def test_vectors_against_all_their_values() -> None:
     """Two values that differ by (2, 1): the exact divergence of the product is within the guarantee for l2 = sqrt(5)."""
     mechanism = Binomial(32)
