@@ -62,6 +62,8 @@ def test_named_columns_are_replaced_and_the_rest_stays() -> None:
     assert np.array_equal(out["town"], table["town"])  # sex decides it here
     assert (replace_columns(table, ["town"])["town"] != table["town"]).mean() > 0.3
     assert table["name"][0] == "n0"
+    once, again = (replace_columns(table, ["name"], seed=5)["name"] for _ in range(2))
+    assert (once != again).mean() > 0.9  # a seed that an attacker knows would tell whose value each is
 
     class Maker:
         def sample(self, n: int | None = None, labels: object = None, seed: int = 0) -> dict[str, np.ndarray]:

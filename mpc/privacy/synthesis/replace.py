@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from mpc import prg
 from mpc.errors import ConfigError
 from mpc.privacy.synthesis.columns import columns_of
 from mpc.privacy.synthesis.moments import numbered
@@ -18,8 +20,9 @@ def replace_columns(
 
     ``synthesiser``: a fitted `GAN` of a table that has these columns; rows of it are drawn, with each row's own value of
     ``label`` where the GAN was fitted with that column as its label, and only ``names`` are taken from them. Without a
-    synthesiser the values of each column are drawn by themselves from the table's own frequencies of them: that repeats real
-    values (names, towns), cut off from the row they belong to.
+    synthesiser the values of each column are drawn by themselves from the table's own frequencies of them, with the operating
+    system's entropy: that repeats real values (names, towns), cut off from the row they belong to. ``seed`` repeats a
+    synthesiser's rows; it is not used for those draws, since whoever knew it could undo them.
 
     The replaced columns then say nothing about the row but what ``label`` says. The columns that *stay* are the real ones,
     and may identify a person by themselves (`mpc.privacy.masking` measures that): this is no anonymisation. Raises ConfigError.
@@ -30,14 +33,13 @@ def replace_columns(
     if not len(names) or label in names:
         raise ConfigError(f"replace_columns: got names={list(names)}, label={label!r}; want a column, and a label that stays")
     rows = len(next(iter(columns.values())))
-    rng = np.random.default_rng(seed)
     if synthesiser is None:
         groups = np.zeros(rows, np.int64) if label is None else numbered(columns[label], np.unique(columns[label]))
         drawn = {name: columns[name].copy() for name in names}
         for group in np.unique(groups):
             chosen = np.flatnonzero(groups == group)
             for name in names:
-                drawn[name][chosen] = columns[name][rng.choice(chosen, len(chosen))]
+                drawn[name][chosen] = columns[name][chosen[_draws(len(chosen))]]
     else:
         wanted = {"n": rows} if label is None else {"labels": columns[label]}
         made = columns_of(synthesiser.sample(**wanted, seed=seed))
@@ -46,3 +48,9 @@ def replace_columns(
         drawn = {name: made[name] for name in names}
     out = {name: drawn.get(name, column) for name, column in columns.items()}
     return out if isinstance(table, dict) else type(table)(out)
+
+
+def _draws(count: int) -> npt.NDArray[np.int64]:
+    """As many numbers below ``count``, with replacement, that nobody can repeat."""
+    words = prg.words(prg.derive(prg.fresh_secret(), "replaced columns"), 0, 0, count)
+    return np.asarray(words % np.uint64(count), np.int64)

@@ -86,7 +86,8 @@ class SecretGAN:
     def sample(self, n: int | None = None, labels: Any = None, *, reveal_to: int | None = None, seed: int = 1) -> Any:
         """``n`` synthetic rows with labels in equal proportions, or one for each of the public ``labels``; (X, y).
 
-        The generator stays secret; its rows open to party ``reveal_to`` (None: all); X is None at the others.
+        The generator stays secret; its rows open to party ``reveal_to`` (None: all); X is None at the others. The noise they
+        are made of is public, from ``seed``: with it they say more of the generator than rows alone.
         """
         if self.generator_ is None:
             raise ConfigError("SecretGAN.sample: nothing was fitted; call fit first")
