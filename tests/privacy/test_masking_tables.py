@@ -136,6 +136,18 @@ def test_labels_of_trees_intervals_and_sets() -> None:
     assert sorted(set(levels["age"])) == ["[20, 25)", "[30, 35)"]
 
 
+@pytest.mark.parametrize(("width", "origin"), [(0.1, 0.0), (1.1, 0.0), (0.3, -3.3), (2.5, 0.1), (1 / 3, 0.0)])
+def test_values_at_the_ends_of_intervals_lie_in_their_own(width: float, origin: float) -> None:
+    ends = origin + np.arange(-50, 51) * width
+    x = np.concatenate([ends, ends.round(9), np.nextafter(ends, -np.inf), np.nextafter(ends, np.inf)])
+    index, cells = Intervals(width, origin=origin).fit("x", x).at(1, x)
+    assert ((cells.low[index] <= x) & (x <= cells.high[index])).all()
+    order = np.argsort(cells.low)
+    assert (cells.high[order][:-1] < cells.low[order][1:]).all()
+    said = np.array([[float(end) for end in label[1:-1].split(", ")] for label in cells.labels])[index]
+    assert ((said[:, 0] <= x) & (x < said[:, 1])).all()
+
+
 def test_a_release_keeps_what_was_asked_for_and_no_order() -> None:
     table = people(300)
     out = generalise(table, QUASI, 5, sensitive="ill", keep=["name"])

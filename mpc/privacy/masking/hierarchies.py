@@ -103,10 +103,12 @@ class _Numbers(Axis):
             low, index = np.unique(x, return_inverse=True)
             return index.reshape(-1).astype(np.int64), self._cells(low, low)
         width = self.widths[level - 1]
-        place, index = np.unique(np.floor((x - self.origin) / width), return_inverse=True)
-        low = self.origin + place * width
-        cells = self._cells(low, np.nextafter(low + width, -np.inf))
-        labels = np.array([f"[{_text(a)}, {_text(a + width)})" for a in low])
+        place = np.floor((x - self.origin) / width)
+        place += (x >= self.origin + (place + 1) * width) * 1.0 - (x < self.origin + place * width)  # the quotient is rounded
+        place, index = np.unique(place, return_inverse=True)
+        low, end = self.origin + place * width, self.origin + (place + 1) * width
+        cells = self._cells(low, np.nextafter(end, -np.inf))
+        labels = np.array([f"[{_text(a)}, {_text(b)})" for a, b in zip(low, end, strict=True)])
         return index.reshape(-1).astype(np.int64), Cells(labels, cells.low, cells.high, cells.loss)
 
     def regions(self, low: Floats, high: Floats) -> Cells:
