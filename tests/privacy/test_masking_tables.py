@@ -148,6 +148,13 @@ def test_values_at_the_ends_of_intervals_lie_in_their_own(width: float, origin: 
     assert ((said[:, 0] <= x) & (x < said[:, 1])).all()
 
 
+def test_decimal_widths_nest() -> None:
+    assert Intervals(0.1, 0.5, 1.0, 3.0).widths == (0.1, 0.5, 1.0, 3.0)
+    for wrong in ((0.1, 0.25), (0.3, 1.0)):
+        with pytest.raises(ConfigError, match="a multiple"):
+            Intervals(*wrong)
+
+
 def test_a_release_keeps_what_was_asked_for_and_no_order() -> None:
     table = people(300)
     out = generalise(table, QUASI, 5, sensitive="ill", keep=["name"])

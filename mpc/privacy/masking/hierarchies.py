@@ -78,7 +78,7 @@ class Intervals(Hierarchy):
 
     def __init__(self, *widths: float, origin: float = 0.0) -> None:
         for a, b in zip((0, *widths), widths, strict=False):
-            if not (np.isfinite(b) and b > a) or (a and b % a):
+            if not (np.isfinite(b) and b > a) or (a and abs(b / a - round(b / a)) > 1e-9 * b / a):
                 raise ConfigError(f"interval widths {widths}; want growing numbers, each a multiple of the one before")
         self.widths, self.origin = widths, origin
 

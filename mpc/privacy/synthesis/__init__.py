@@ -7,6 +7,8 @@
 | a mixed table, or images, that stay with people who may see the originals | `GAN()` | none |
 | rows of several owners, for whom Gaussians are too simple | `SecretGAN()` | none for what is revealed |
 
+`GAN(epsilon=...)` has a guarantee too, and begins with such moments; with few thousand records it ends below them.
+
 A GAN is no encryption. Without differential privacy neither it nor its samples guarantee anything: see `GAN`, and measure with
 `quality` and `mpc.privacy.audit`. A synthetic table keeps what it was fitted to keep, averages and pairs of columns above
 all; for one known question a noisy answer (`reveal(dp=...)`) is better and cheaper than any of these.
