@@ -83,7 +83,7 @@ def gan(folder: Path, epochs: int | None, found: dict[str, Any], write: Callable
 
 
 def _digits(made: Callable[..., Split], tried: list[dict[str, Any]], epsilon: float | None, cell: dict[str, Any],
-            seeds: int = SEEDS) -> None:  # fmt: skip
+            seeds: int | None = None) -> None:  # fmt: skip
     """1,437 train, 360 test; seeds of split, noise and samples. Settings are those that are best on 287 of the training records
     in the first split."""
     from sklearn.datasets import load_digits
@@ -92,7 +92,7 @@ def _digits(made: Callable[..., Split], tried: list[dict[str, Any]], epsilon: fl
     x, y = load_digits(return_X_y=True)
     model = SVC(C=10.0)
     cell.update(synthetic=[], real=[])
-    for seed in range(seeds):
+    for seed in range(seeds or SEEDS):
         place = np.random.default_rng(seed).permutation(len(y))
         test, validation, inner, outer = place[:360], place[360:647], place[647:], place[360:]
         if seed == 0:

@@ -1,10 +1,14 @@
 """Distances with known values, copies that are seen, columns that are replaced."""
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mpc.benchmarks import privacy_digits
+from mpc.benchmarks.command import main
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy import replace_columns
 from mpc.privacy.synthesis import quality
@@ -90,3 +94,17 @@ def test_the_benchmarks_attacks_see_copies_and_nothing_in_fresh_records() -> Non
     assert 0.4 < copied["near"] <= 1 and 0.4 < copied["likelier"] <= 1 and copied["copies"] == 1.0
     missed = privacy_digits.attacks(members, others, fresh)
     assert abs(missed["near"]) < 0.12 and abs(missed["likelier"]) < 0.12 and missed["copies"] < 0.05
+
+
+def test_the_bench_of_digits_from_choice_to_attacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="torch (the extra `privacy`) trains the GAN")
+    pytest.importorskip("sklearn", reason="scikit-learn (the extra `demo`) has the digits")
+    small = {"epochs": 1, "components": 8, "hidden": (8,), "batch_size": 400}
+    for name, value in {"EPSILONS": (3.0,), "SEEDS": 1, "PRIVATE_GANS": (small,)}.items():
+        monkeypatch.setattr(privacy_digits, name, value)
+    path = tmp_path / "out.json"
+    assert main(["privacy-synthesis", "digits-gan", "--data", str(tmp_path), "--json", str(path)]) == 0
+    found = json.loads(path.read_text())["cases"]["digits-gan"]
+    cell = found["epsilon 3.0"]
+    assert cell["real"][0] > 0.9 and 0 <= cell["synthetic"][0] < cell["real"][0]
+    assert abs(cell["near"][0]) < 0.2 and abs(cell["likelier"][0]) < 0.3 and cell["settings"]["components"] == 8
