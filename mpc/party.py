@@ -88,6 +88,7 @@ class Party:
         self._op = 0
         self._values = 0
         self._transcript = hashlib.blake2b(agreement.session, digest_size=16, person=b"mpc-program-v1")
+        self.tag = hashlib.blake2b(agreement.session, digest_size=8, person=b"mpc-session-tag").hexdigest()  # for files
         self._revealing = 0
         self._pid = os.getpid()
         self._thread = threading.get_ident()

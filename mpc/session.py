@@ -51,6 +51,13 @@ def _where() -> tuple[Launch, Hub | None]:
     return launch, None
 
 
+def own_rank() -> int | None:
+    """Which party this process, or thread, is started as, whether or not a session is open; None for no party."""
+    found = LAUNCH.get()
+    launch = announced() if found is None else found[0]
+    return None if launch is None else launch.rank
+
+
 @contextmanager
 def session() -> Iterator[Party]:
     """Join the other parties and the dealer; yields this process's `Party`.

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import typer
 
-from mpc.parties.commands import bench, check, dealer, demo, keygen, paillier, preprocess, run, version
+from mpc.parties.commands import bench, budget, check, dealer, demo, keygen, paillier, preprocess, run, version
 
 EPILOGUE = "Start with `mpc demo`, then `mpc run --help`."
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -22,6 +22,7 @@ app.command()(check.check)
 app.command()(dealer.dealer)
 app.command()(preprocess.preprocess)
 app.add_typer(paillier.app, name="paillier")
+app.command()(budget.budget)
 app.command()(demo.demo)
 app.command(context_settings=PASS_ON)(bench.bench)
 app.command()(version.version)

@@ -106,7 +106,7 @@ class Exponential:
         noise = Geometric(self.epsilon / (2 * steps), resolution(self.epsilon, count))
         guarantee = noise.privacy(linf=steps, size=count)
         party.note("dp", self.key, noise.key, value.number, truncations)
-        budgets = budget.charge(party, guarantee, str(self))
+        budgets = budget.charge(party, guarantee, str(self), reason)
         noisy = sharing.add(share.rescaled(0), noise.sample_shares(party, (count,)))  # integers: compared without truncation
         place = SecretTensor(Value(party, noisy)).argmax()
         remark = f"epsilon={guarantee.epsilon(REPORTED_DELTA):.4g}, delta={REPORTED_DELTA:g}{budgets}"

@@ -137,8 +137,8 @@ class Grid(Mechanism):
         return np.asarray((steps.astype(np.int64) + noise.sample(x.shape)) * self.grid)
 
     # --- what `SecretTensor.reveal(dp=...)` calls
-    def release(self, value: Any) -> Released:
-        """value + noise that nobody knows, charged to the open budgets. Refuses before anything opens.
+    def release(self, value: Any, reason: str = "") -> Released:
+        """value + noise that nobody knows, charged to the open budgets under that reason. Refuses before anything opens.
 
         The noise is added to the integers as they are, and these open: a pending truncation is left out and a public factor
         applied in clear, since noise may be larger than what can be truncated. Raises `BudgetExceeded`, ValueError.
@@ -153,7 +153,7 @@ class Grid(Mechanism):
         truncations = (0 if exact else 1) if self.truncations is None else self.truncations
         noise, guarantee = self.on_grid(step, size, truncations)
         party.note("dp", self.key, noise.key, truncations)
-        budgets = budget.charge(party, guarantee, str(self))
+        budgets = budget.charge(party, guarantee, str(self), reason)
         noisy = sharing.add(share, noise.sample_shares(party, value.shape).rescaled(share.scale))
         epsilon, delta = self.claim(guarantee)
         return Released(noisy, f"epsilon={epsilon:.4g}, delta={delta:.3g}{budgets}", value.gain)

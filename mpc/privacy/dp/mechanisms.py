@@ -84,7 +84,7 @@ class Mechanism(ABC):
             out += coins.cost
         return out
 
-    def release(self, value: Any) -> Any:
+    def release(self, value: Any, reason: str = "") -> Any:
         """What ``reveal(dp=...)`` calls; here: NotSupported, integer noise knows nothing of what it would protect."""
         raise NotSupported(f"reveal(dp={self!r}): noise in grid steps knows no sensitivity; want privacy.Laplace(epsilon, "
                            "sensitivity) or privacy.Gaussian(epsilon, delta, sensitivity)")

@@ -1,11 +1,12 @@
 """What DP-SGD is for torch models and on shares alike: its arguments, its price, its face as an optimiser."""
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+
+import msgspec
 
 from mpc.errors import ConfigError, NotSupported
 from mpc.privacy.dp import budget
@@ -31,8 +32,8 @@ class PrivateSGD(ABC):
     one step costs. It is a promise of the caller. ``loss_reduction``: of the loss over the batch, "mean" or "sum".
 
     A loaded `state_dict` goes on where it was taken: what had been released then counts in every budget that is open at the
-    loading or at a later step, unless this object charged it there before. What was released between the save and an
-    interruption is in no save: `Budget.charge` it.
+    loading or at a later step, unless it was charged there when it was released. What was released between the save and an
+    interruption is in no save, but in the file of a budget that has one.
 
     `optimizer` is the inner SGD: give it to learning-rate schedules. Runs for choosing hyper-parameters are releases too:
     put them into the same `Budget`.
@@ -54,8 +55,8 @@ class PrivateSGD(ABC):
         self.disjoint_batches, self.loss_reduction = int(disjoint_batches), loss_reduction
         self.steps = 0
         self.releases: dict[tuple[Any, ...], int] = {}  # how often what was released; `released` tells its price
-        self._loaded: dict[tuple[Any, ...], int] = {}  # the part of it that a state_dict brought
-        self._charged: WeakKeyDictionary[budget.Budget, dict[tuple[Any, ...], int]] = WeakKeyDictionary()
+        self._leg = self._new_leg()
+        self._loaded: dict[str, dict[tuple[Any, ...], int]] = {}  # releases of earlier legs, as a state_dict brought them
         self.optimizer = self._inner(lr, options)
 
     @abstractmethod
@@ -74,27 +75,26 @@ class PrivateSGD(ABC):
     def batches(self, *tensors: Any, size: int, epochs: int = 1) -> Iterator[Any]:
         """Batches of rows that are accounted for as what they are, one step for each."""
 
+    def _new_leg(self) -> str:
+        """A name, never given before, for what this object does until a state is loaded: budgets know releases by it."""
+        party = self._party()  # on shares all parties give the same name
+        return os.urandom(8).hex() if party is None else f"{party.tag}-{party.next_op()}"
+
+    def _party(self) -> Party | None:
+        """Of a training on shares."""
+        return None
+
     def _charge(self, party: Party | None, key: tuple[Any, ...], due: bool) -> None:
         """Before a step, which is a release of its own where ``due``. Raises BudgetExceeded."""
         if due:
-            step = budget.Spent(f"{type(self).__name__} step {self.steps + 1}", self.released(key))
-            for spent in budget.spend(party, [step], partial(self._owed, self._loaded)):
-                self._settle(self._loaded, spent)
-                self._charged[spent][key] = self._charged[spent].get(key, 0) + 1
+            what = f"{type(self).__name__} step {self.steps + 1}"
+            budget.spend(party, [budget.Spent(what, self.released(key), (_name(self._leg, key), 1))], self._owed)
             self.releases[key] = self.releases.get(key, 0) + 1
         self.steps += 1
 
-    def _owed(self, loaded: dict[tuple[Any, ...], int], to: budget.Budget) -> list[budget.Spent]:
+    def _owed(self, to: budget.Budget) -> list[budget.Spent]:
         """What was released before a state_dict that was loaded, as far as that budget did not hear of it."""
-        known = self._charged.get(to, {})
-        missing = {key: times - known.get(key, 0) for key, times in loaded.items()}
-        return [budget.Spent(f"{type(self).__name__}: {times} releases before", self.released(key).repeated(times))
-                for key, times in missing.items() if times > 0]  # fmt: skip
-
-    def _settle(self, loaded: dict[tuple[Any, ...], int], with_: budget.Budget) -> None:
-        known = self._charged.setdefault(with_, {})
-        for key, times in loaded.items():
-            known[key] = max(times, known.get(key, 0))
+        return owed(self, self._loaded, to)
 
     @property
     def guarantee(self) -> Guarantee | None:
@@ -123,21 +123,49 @@ class PrivateSGD(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """The inner optimiser's state, and what was released so far."""
-        spent = [[list(key), times] for key, times in self.releases.items()]
+        own = dict(self.releases)
+        for earlier in self._loaded.values():
+            for key, times in earlier.items():
+                own[key] -= times
+        legs = {**self._loaded, self._leg: {key: times for key, times in own.items() if times}}
+        spent = [[leg, list(key), times] for leg, releases in legs.items() for key, times in releases.items()]
         return {"optimizer": self.optimizer.state_dict(), "steps": self.steps, "releases": spent}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken, see this class. Raises BudgetExceeded, with nothing charged or loaded."""
-        loaded = {tuple(key): int(times) for key, times in state_dict["releases"]}
-        for spent in budget.spend(None, [], partial(self._owed, loaded)):
-            self._settle(loaded, spent)
+        loaded: dict[str, dict[tuple[Any, ...], int]] = {}
+        total: dict[tuple[Any, ...], int] = {}
+        for leg, listed, times in state_dict["releases"]:
+            key = tuple(listed)
+            loaded.setdefault(leg, {})[key] = int(times)
+            total[key] = total.get(key, 0) + int(times)
+        budget.spend(self._party(), [], lambda to: owed(self, loaded, to))
         self.optimizer.load_state_dict(state_dict["optimizer"])
         self.steps = int(state_dict["steps"])
-        self.releases, self._loaded = loaded, dict(loaded)
+        self.releases, self._loaded, self._leg = total, loaded, self._new_leg()
 
     def __repr__(self) -> str:
         return (f"{type(self).__name__}(max_grad_norm={self.max_grad_norm:g}, noise_multiplier={self.noise_multiplier:g}, "
                 f"steps={self.steps})")
+
+
+def owed(
+    optimizer: PrivateSGD, legs: dict[str, dict[tuple[Any, ...], int]], to: budget.Budget
+) -> list[budget.Spent]:
+    """The releases of these legs of a training that the budget did not hear of."""
+    lines = []
+    for leg, releases in legs.items():
+        for key, times in releases.items():
+            missing = times - to.heard.get(_name(leg, key), 0)
+            if missing > 0:
+                what = f"{type(optimizer).__name__}: {missing} releases before"
+                lines.append(budget.Spent(what, optimizer.released(key).repeated(missing), (_name(leg, key), missing)))
+    return lines
+
+
+def _name(leg: str, key: tuple[Any, ...]) -> str:
+    """Of one kind of release of one leg, in `Budget.heard`."""
+    return f"{leg} {msgspec.json.encode(key).decode()}"
 
 
 def all_or_none(what: str, flags: Iterable[bool]) -> bool:

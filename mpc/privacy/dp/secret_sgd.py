@@ -17,6 +17,7 @@ from mpc.errors import ConfigError, NotSupported
 from mpc.ops.linalg import product
 from mpc.ops.value import Operand, Value, add, from_public
 from mpc.optim import SGD
+from mpc.party import Party, current
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.clipping import Factors, checked, clipped
 from mpc.privacy.dp.gaussian import COINS, REPORTED_DELTA, Gaussian
@@ -72,6 +73,9 @@ class SecretDPSGD(PrivateSGD):
         for layer in self._layers:
             object.__setattr__(layer, "forward", partial(_forward, layer, self._records))
         return SGD((p for _, p in wanted), lr=lr, **options)
+
+    def _party(self) -> Party:
+        return current()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients, and what backward passes left."""
