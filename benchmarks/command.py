@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -38,9 +39,11 @@ from mpc.benchmarks.rows import Line
 from mpc.benchmarks.table import print_result
 from mpc.config import MAX_PARTIES, MIN_PARTIES
 from mpc.errors import ConfigError
+from mpc.launch import checked_page
 from mpc.party import Party
 
 FORMAT = 1
+COUNTS = ("seeds", "splits", "epochs")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -50,6 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         if arguments[:1] == ["compare"]:
             wanted = _compare_parser().parse_args(arguments[1:])
             return compare(wanted.old, wanted.new, wanted.fail)
+        _checked(arguments)
         if arguments[:1] == ["soak"]:
             return soak.main(arguments[1:])
         if arguments[:1] == ["privacy-adversarial"]:
@@ -68,6 +72,24 @@ def main(argv: list[str] | None = None) -> int:
     except (OSError, ValueError, ConfigError) as error:
         print(f"mpc bench: {error}", file=sys.stderr)
         return 2
+
+
+def _checked(arguments: list[str]) -> None:
+    """Raise ValueError for what a bench of hours would stumble over at its end."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    for name in ("json", "data", "html", *COUNTS):
+        parser.add_argument(f"--{name}")
+    try:
+        found, _ = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        return  # the bench's own parser says what is wrong
+    if found.json is not None:
+        checked_page(found.json)
+    if found.data is not None and not os.path.isdir(found.data):
+        raise ValueError(f"got --data {found.data}; want a directory that exists")
+    for name in COUNTS:
+        if (given := getattr(found, name)) is not None and given.lstrip("-").isdigit() and int(given) < 1:
+            raise ValueError(f"got --{name} {given}; want at least 1")
 
 
 def _parser() -> argparse.ArgumentParser:

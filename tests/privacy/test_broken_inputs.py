@@ -14,6 +14,7 @@ import pytest
 
 import mpc
 from mpc import nn
+from mpc.benchmarks import command
 from mpc.errors import ConfigError, NotSupported, ShapeError
 from mpc.party import Party
 from mpc.privacy import (
@@ -232,3 +233,21 @@ def test_a_large_budget_has_room_for_a_small_release(epsilon: float, delta: floa
         assert 0 < budget.used < epsilon
     with pytest.raises(BudgetExceeded):
         Budget(0.4, delta).charge(Laplace(0.5, 1.0).privacy())
+
+
+# --- benches
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["privacy-adversarial", "--data", "/no/such"],
+        ["privacy-audit", "digits", "--data=/no/such"],
+        ["privacy-sgd", "--json", "/no/such/result.json"],
+        ["privacy-synthesis", "--data", "/", "--epochs", "0"],
+        ["privacy-sgd", "--seeds", "0"],
+    ],
+)
+def test_a_bench_of_hours_says_at_once_what_its_end_would_stumble_over(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(arguments) == 2
+    assert "; want" in capsys.readouterr().err
