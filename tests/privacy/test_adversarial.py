@@ -12,6 +12,7 @@ from scipy import stats
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy import AdversarialEncoder, audit
 from mpc.privacy.adversarial.noise import gaussian
+from mpc.privacy.adversarial.training import blind
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def digits() -> dict[str, Any]:
     x, y = load_digits(return_X_y=True)
     owned = np.zeros(len(y), bool)
     owned[np.random.default_rng(0).permutation(len(y))[:1200]] = True
-    return {"x": x, "task": y % 2, "private": np.isin(y, (0, 1, 4, 5, 8, 9)), "owned": owned}
+    return {"x": x, "task": y % 2, "private": np.isin(y, (0, 1, 4, 5, 8, 9)), "owned": owned, "digit": y}
 
 
 def trained(d: dict[str, Any], **settings: Any) -> AdversarialEncoder:
@@ -146,3 +147,18 @@ def test_errors_say_what_was_wanted(digits: dict[str, Any], noisy: AdversarialEn
         noisy.transform(x[:, :5])
     with pytest.raises(ShapeError, match="rows x 16"):
         noisy.predict(x)
+
+
+def test_what_the_task_tells_is_not_held_against_it(digits: dict[str, Any]) -> None:
+    """The digit hides, its parity stays: hiding all of it would hide the task."""
+    rng = np.random.default_rng(0)
+    task, private = rng.integers(0, 4, 4000), rng.integers(0, 3, 4000)
+    assert blind(task, private) == pytest.approx(np.log(3), abs=2e-3)
+    assert blind(private, private) == 0.0
+    assert blind(private // 2, private) < blind(np.zeros_like(private), private) == pytest.approx(np.log(3))
+    skewed = (rng.random(4000) < 0.05).astype(int)
+    assert blind(np.zeros(4000, int), skewed) == pytest.approx(np.log(2))  # classes weigh the same
+    digit = np.array([str(d) for d in digits["digit"]])
+    found = leak(trained({**digits, "private": digit}, noise=0.6, seed=1), {**digits, "private": digit})
+    assert found.task_loss is not None and found.task_loss.value < 0.04
+    assert found.floor.value < found.leak.value < found.floor.value + 0.1 < found.raw_leak.value

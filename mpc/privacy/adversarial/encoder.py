@@ -31,9 +31,9 @@ class AdversarialEncoder:
     people's representations with known attributes. How well is a measurement, `mpc.privacy.audit.attribute_inference`, and
     no guarantee: an attacker with more data or a better model may do better; whoever can ask again for the
     same record averages the noise out (n answers: noise / sqrt(n)); averaged over many records of one person a weak leak
-    becomes a strong one; what the task itself says about the attribute stays; only ``private`` is hidden, nothing else about a
-    person. Without noise the critics are fooled and a fresh attacker is not. The weights say something about the
-    training records: they are a model trained on them.
+    becomes a strong one; what the task's label says about the attribute stays (`fit` aims at hiding the rest, not the task);
+    only ``private`` is hidden, nothing else about a person. Without noise the critics are fooled and a fresh attacker is
+    not. The weights say something about the training records: they are a model trained on them.
     """
 
     def __init__(

@@ -32,8 +32,9 @@ def train_secret(
     """Encoder and head as secret models, from features and one-hot rows. Opens masked values only: nothing is revealed.
 
     The loss is `training.train`'s, with its gate on shares: (ln k - a critic's loss)+ is a ReLU of a secret number, so that
-    not even "this critic knows nothing" is seen. ``weight``: public weights of the private classes (mean 1 over the records),
-    or None. Initial weights, batches and training noise are public, from ``settings.seed``.
+    not even "this critic knows nothing" is seen; how much of ln k the task's label tells would take secret frequencies, so
+    where the two depend on each other a large ``strength`` hides the task too. ``weight``: public weights of the private
+    classes (mean 1 over the records), or None. Initial weights, batches and training noise are public, from ``settings.seed``.
     """
     s, party = settings, x.party
     before, party.public_rng = party.public_rng, generator.seeded(s.seed)

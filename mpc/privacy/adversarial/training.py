@@ -64,14 +64,24 @@ def balanced_weights(labels: Labels, classes: int) -> npt.NDArray[np.float64]:
     return np.where(counts > 0, len(labels) / np.maximum(counts, 1) / max((counts > 0).sum(), 1), 0.0)
 
 
+def blind(task: Labels, private: Labels) -> float:
+    """The loss of who knows the task's label and nothing else: H(private | task) in nats, private classes weighing the same;
+    ln k where the two are independent."""
+    joint = np.zeros((int(task.max()) + 1, int(private.max()) + 1))
+    np.add.at(joint, (task, private), balanced_weights(private, joint.shape[1])[private] / len(task))
+    of_task = joint.sum(1, keepdims=True)
+    share = np.divide(joint, of_task, out=np.ones_like(joint), where=joint > 0)
+    return float(-(joint * np.log(share)).sum())
+
+
 def train(x: Floats, task: Labels, private: Labels, settings: Settings) -> tuple[Any, Any]:
     """The trained encoder (features -> tanh bottleneck, without noise) and the head (noisy representation -> task).
 
     A critic's loss is the cross-entropy of the private attribute, each class weighing the same; the encoder's is the task's
-    cross-entropy + ``strength`` * (ln k - the critics' mean loss)+: at ln k a critic knows nothing, and beyond it the encoder
-    would only teach its critics to be wrong, which a fresh attacker turns around. Two critics of
-    three see the noise that users will see; the third sees none: what is hidden from it stays hidden when many queries
-    average the noise out.
+    cross-entropy + ``strength`` * (`blind` - the critics' mean loss)+: there a critic knows no more than the task's label says.
+    Beyond it the encoder would hide the task, or teach its critics to be wrong, which a fresh attacker turns around. Two
+    critics of three see the noise that users will see; the third sees none: what is hidden from it stays hidden when many
+    queries average the noise out.
     """
     import torch
 
@@ -98,7 +108,6 @@ def _play(x: Floats, task: Labels, private: Labels, settings: Settings) -> tuple
     against: Any = torch.optim.Adam([p for c in critics for p in c.parameters()], 2 * s.lr) if critics else None
     xs, ts, ps = torch.from_numpy(x), torch.from_numpy(task), torch.from_numpy(private)
     weight = torch.from_numpy(balanced_weights(private, k_private)).float()
-    present = int((weight > 0).sum())
 
     def noisy(z: Any) -> Any:
         return z + s.noise * torch.randn(z.shape, generator=game)
@@ -109,7 +118,7 @@ def _play(x: Floats, task: Labels, private: Labels, settings: Settings) -> tuple
     def batch() -> Any:
         return torch.randint(len(xs), (min(s.batch_size, len(xs)),), generator=game)
 
-    blind = float(np.log(present))
+    enough = blind(task, private)
     for _ in range(s.epochs * max(1, len(xs) // s.batch_size)):
         for _ in range(s.inner_steps if against else 0):
             rows = batch()
@@ -122,7 +131,7 @@ def _play(x: Floats, task: Labels, private: Labels, settings: Settings) -> tuple
         z = encoder(xs[rows])
         loss = cross_entropy(head(noisy(z)), ts[rows])
         if s.critics:
-            loss = loss + s.strength * (blind - guesses(z, ps[rows])).clamp(min=0).mean()
+            loss = loss + s.strength * (enough - guesses(z, ps[rows])).clamp(min=0).mean()
         main.zero_grad()
         loss.backward()
         main.step()
