@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         started = time.monotonic()
         if name == SECRET:
             result[SECRET] = privacy_secret.measure(Path(wanted.data))
-            print(json.dumps(result[SECRET], indent=1))
+            print(json.dumps(result[SECRET], indent=1), flush=True)
             continue
         case = CASES[name](Path(wanted.data))
         found = measure(case, wanted.seeds)
@@ -70,13 +70,16 @@ def measure(case: Case, seeds: int) -> dict[str, Any]:
     chosen, tried = zip(*(choose(case, split) for split in case.splits), strict=True)
     out: dict[str, Any] = {"title": case.title, "settings": chosen, "tried": tried, "attackers": case.attackers}
     before: dict[tuple[str, int], AttributeReport] = {}  # of the first seed: its raw attackers serve all
+    times: list[float] = []
     for what, change, count in (("protected", {}, seeds), ("without_noise", {"noise": 0.0}, min(seeds, BARE_SEEDS))):
         found: dict[str, list[AttributeReport]] = {"known": [], "fresh": []}
         for seed in range(count):
             folds: dict[str, list[AttributeReport]] = {"known": [], "fresh": []}
             for i, split in enumerate(case.splits):
                 train, test = split[0] | split[1], split[2]
+                started = time.monotonic()
                 encoder = trained(case, {**case.fixed, **chosen[i], **change, "seed": seed}, train)
+                times.append(time.monotonic() - started)
                 half = test & (np.random.default_rng(0).random(len(test)) < 0.5)
                 for who, owned, other in (("known", train, test), ("fresh", half, test & ~half)):
                     report = attack(case, encoder, owned, other, seed, before.get((who, i)))
@@ -86,7 +89,7 @@ def measure(case: Case, seeds: int) -> dict[str, Any]:
                 found[who].append(pool(reports))
         out[what] = {**combine(found["known"]).to_dict(), "reductions": [round(r.reduction.value, 4) for r in found["known"]]}
         out[f"{what}_fresh"] = combine(found["fresh"]).to_dict()
-    return out
+    return {**out, "training_seconds": round(float(np.mean(times)), 2)}
 
 
 def choose(case: Case, split: tuple[Mask, Mask, Mask]) -> tuple[dict[str, float], list[dict[str, Any]]]:
@@ -138,7 +141,7 @@ def attack(
 def table(cases: dict[str, Any]) -> str:
     """A Markdown table."""
     columns = ("data; task / private", "A0", "no noise", "protected", "R [95 %]", "excess R", "floor", "null", "10 queries",
-               "fresh A0", "fresh A", "fresh R [95 %]", "person", "task", "R >= .9 said")  # fmt: skip
+               "fresh A0", "fresh A", "fresh R [95 %]", "person", "task", "R >= .9 said", "training, s")  # fmt: skip
     head = "| " + " | ".join(columns) + " |"
     lines = [head, "|" + "---|" * (head.count("|") - 1)]
     for found in cases.values():
@@ -155,7 +158,7 @@ def table(cases: dict[str, Any]) -> str:
             found["title"], one(p["raw_leak"]), one(n["leak"]), one(p["leak"]), ranged(p["reduction"]),
             one(p["excess_reduction"]), one(p["floor"]), one(p["null"]), one(p["queries"]["10"]),
             one(f["raw_leak"]), one(f["leak"]), ranged(f["reduction"]), one(p["person"]),
-            f"{task[0][0]:.3f} -> {task[1][0]:.3f}", "yes" if p["at_least_90"] else "no",
+            f"{task[0][0]:.3f} -> {task[1][0]:.3f}", "yes" if p["at_least_90"] else "no", f"{found['training_seconds']:.1f}",
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
