@@ -19,14 +19,17 @@ from mpc.errors import ConfigError, NotSupported, ShapeError
 from mpc.party import Party
 from mpc.privacy import (
     DPSGD,
+    GAN,
     AdversarialEncoder,
     Budget,
     BudgetExceeded,
     Exponential,
     Gaussian,
     Laplace,
+    MomentSynthesizer,
     audit,
     masking,
+    quality,
     sensitivity,
 )
 
@@ -251,3 +254,36 @@ def test_a_bench_of_hours_says_at_once_what_its_end_would_stumble_over(
 ) -> None:
     assert command.main(arguments) == 2
     assert "; want" in capsys.readouterr().err
+
+
+# --- synthesis
+def test_moments_of_nothing_and_distances_of_no_numbers_are_refused() -> None:
+    x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    with pytest.raises(ConfigError, match="nothing to release"):
+        MomentSynthesizer(1.0, low=1, high=1).fit(x, y, classes=2)
+    holed = np.where(x > 1, np.nan, x)
+    for measure in (quality.marginals, quality.pairs):
+        with pytest.raises(ValueError, match="not finite"):
+            measure(holed, x)
+        with pytest.raises(ShapeError):
+            measure(x[:0], x)
+    with pytest.raises(ValueError, match="not finite"):
+        quality.nearness(x, x, holed)  # was no copies at all, and an attack worse than a guess
+    with pytest.raises(ShapeError):
+        quality.nearness(x, x, x[:0])
+
+
+def test_a_gan_of_large_numbers_of_a_frame_and_of_no_samples() -> None:
+    pytest.importorskip("torch", reason="torch is not installed: want the extra `torch`")
+    rng = np.random.default_rng(0)
+
+    large = GAN(epochs=1, hidden=(4,), noise_dim=2).fit({"a": rng.normal(size=40) * 1e30, "b": rng.integers(0, 9, 40)})
+    made = large.sample(50)
+    assert made["a"].dtype.kind == "f" and (made["a"] > 0).any() and made["b"].dtype.kind == "i"  # were -2^63 all
+    for wrong in (0, -1, 2.5):
+        with pytest.raises(ConfigError, match="whole number"):
+            large.sample(wrong)
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: want the extra `test`")
+    frame = pandas.DataFrame({"a": rng.normal(size=40), "y": np.arange(40) % 2})
+    made = GAN(epochs=1, hidden=(4,), noise_dim=2).fit(frame, label="y").sample(5)
+    assert isinstance(made, pandas.DataFrame) and list(made) == ["a", "y"]  # was a dict

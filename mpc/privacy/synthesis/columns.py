@@ -103,7 +103,12 @@ def learned(name: str, values: Labels) -> Column:
     rest = v[~np.isin(v, modes)]
     knots = np.quantile(rest if len(rest) else v, np.linspace(0, 1, KNOTS))
     knots = knots + np.arange(KNOTS) * 1e-9 * max(1.0, float(np.abs(knots).max()))  # increasing, for the inverse
-    return Numeric(name, knots, modes if len(found) > 1 else modes[:0], bool((v == np.rint(v)).all()))
+    return Numeric(name, knots, modes if len(found) > 1 else modes[:0], _whole(v))
+
+
+def _whole(v: Floats) -> bool:
+    """Integers alone, such as doubles tell from each other."""
+    return bool((v == np.rint(v)).all() and np.abs(v).max(initial=0.0) <= 2.0**53)
 
 
 def declared(name: str, what: Any) -> Column:

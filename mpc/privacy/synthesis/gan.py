@@ -83,12 +83,12 @@ class GAN:
 
         self._generator = None
         table = _is_table(X)
+        self._label, self._make = label, type(X) if not isinstance(X, Mapping) and table else dict
         if table and label is not None:
             if y is not None or label not in X:
                 also = " and y" if y is not None else ""
                 raise ConfigError(f"fit: got label={label!r}{also}; want one of {list(X)}, or y= alone")
             y, X = X[label], {name: X[name] for name in X if name != label}
-        self._label, self._make = label, type(X) if not isinstance(X, Mapping) and table else dict
         x = self._table(columns_of(X), columns) if table else self._array(np.asarray(X), low, high)
         self._conditional = y is not None
         if y is None:
@@ -110,6 +110,8 @@ class GAN:
             raise ConfigError("sample: nothing was fitted; call fit first")
         if (n is None) == (labels is None):
             raise ConfigError(f"sample: got n={n}, labels={labels!r}; want one of the two")
+        if (n if labels is None else np.size(labels)) < 1 or not isinstance(n, (int, np.integer, type(None))):
+            raise ConfigError(f"sample: got n={n!r}, {np.size(labels)} labels; want at least 1, a whole number")
         seed = self.settings.seed if seed is None else seed
         if labels is None:
             numbers = np.random.default_rng(seed).choice(len(self.classes_), n, p=self.frequencies_)

@@ -99,7 +99,7 @@ def nearness(train: Any, held_out: Any, synthetic: Any) -> Nearness:
 
     ``held_out``: real records from where ``train`` comes from that the synthesiser has not seen.
     """
-    known, others, made = (np.asarray(v, np.float64).reshape(len(v), -1) for v in (train, held_out, synthetic))
+    known, others, made = _rows(train, held_out, synthetic)
     if not known.shape[1] == others.shape[1] == made.shape[1] or len(known) < 2 or not len(others) or not len(made):
         raise ShapeError(f"nearness: got {known.shape}, {others.shape}, {made.shape}; want rows of one width, 2 at least")
     near, beside = _nearest(made, known, 2), _nearest(others, known, 2)
@@ -113,7 +113,7 @@ def nearness(train: Any, held_out: Any, synthetic: Any) -> Nearness:
 def nearest_record(train: Any, held_out: Any, synthetic: Any) -> Measured:
     """The attack of `Nearness.auc` as a row of an audit's report: advantage with limits, ROC curve, chance. Rows of numbers, 4
     of each at least."""
-    mine, others, made = (np.asarray(v, np.float64).reshape(len(v), -1) for v in (train, held_out, synthetic))
+    mine, others, made = _rows(train, held_out, synthetic)
     if not mine.shape[1] == others.shape[1] == made.shape[1] or not len(made):
         raise ShapeError(f"nearest_record: got {mine.shape}, {others.shape}, {made.shape}; want rows of one width")
     return scored("membership, nearest record", *(-_nearest(rows, made, 1)[:, 0] for rows in (mine, others)))
@@ -124,7 +124,25 @@ def _both(real: Any, synthetic: Any) -> tuple[Table, Table]:
     a, b = (columns_of(t) for t in arrays)
     if list(a) != list(b):
         raise ConfigError(f"got columns {list(a)} and {list(b)}; want the same in both tables")
+    if not all(len(next(iter(t.values()))) for t in (a, b)):
+        raise ShapeError("got a table without rows; want at least one")
+    for name in a:
+        _finite(f"column {name!r}", a[name], b[name])
     return a, b
+
+
+def _finite(what: str, *arrays: npt.NDArray[Any]) -> None:
+    """NaN would count as a value like others, and as no distance at all."""
+    if any(v.dtype.kind == "f" and not np.isfinite(v).all() for v in arrays):
+        raise ValueError(f"{what}: got values that are not finite (NaN or infinite); fill or drop them before")
+
+
+def _rows(*arrays: Any) -> list[Floats]:
+    out = [np.asarray(v, np.float64) for v in arrays]
+    if not all(v.ndim and v.size for v in out):
+        raise ShapeError(f"nearness: got shapes {', '.join(str(v.shape) for v in out)}; want rows of numbers, 1 at least")
+    _finite("nearness", *out)
+    return [v.reshape(len(v), -1) for v in out]
 
 
 def _distance(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> float:

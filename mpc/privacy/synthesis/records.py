@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from mpc.errors import ConfigError
 from mpc.privacy.dp import budget
 from mpc.privacy.dp.gaussian import Gaussian
 from mpc.tensor import SecretTensor, where
@@ -159,4 +160,6 @@ def _clipped_secret(u: SecretTensor, norm: float | None) -> tuple[SecretTensor, 
 
 def enlarged(norm: float, columns: int, step: float) -> float:
     """The norm that is accounted for: on shares each coordinate and the comparison may be off by two grid steps."""
+    if not norm:
+        raise ConfigError(f"{columns} columns, whose low is their high: there is nothing to release")
     return norm + 2 * math.sqrt(columns) * step + 2 * step / norm
