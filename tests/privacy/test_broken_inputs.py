@@ -5,6 +5,7 @@ import copy
 import json
 import pickle
 import resource
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -287,3 +288,27 @@ def test_a_gan_of_large_numbers_of_a_frame_and_of_no_samples() -> None:
     frame = pandas.DataFrame({"a": rng.normal(size=40), "y": np.arange(40) % 2})
     made = GAN(epochs=1, hidden=(4,), noise_dim=2).fit(frame, label="y").sample(5)
     assert isinstance(made, pandas.DataFrame) and list(made) == ["a", "y"]  # was a dict
+
+
+# --- packages that are not installed
+X = np.random.default_rng(0).normal(size=(40, 3))
+HALF = np.arange(40) % 2
+
+
+@pytest.mark.parametrize(
+    ("package", "use"),
+    [
+        ("dp_accounting", lambda: Laplace(0.777, 1.0).privacy()),
+        ("torch", lambda: GAN(epochs=1).fit(X, HALF)),
+        ("torch", lambda: AdversarialEncoder(2).fit(X, task=HALF, private=np.arange(40) // 20)),
+        ("torch", lambda: run(lambda s: AdversarialEncoder(2).fit_secret(shared(s, X), task=HALF, private=HALF))),
+        ("sklearn", lambda: audit.attribute_inference(lambda x: x, raw=X, private=HALF)),
+        ("sklearn", lambda: quality.utility(None, (X, HALF), (X, HALF), (X, HALF))),
+    ],
+)
+def test_a_missing_package_is_named_with_what_installs_it(
+    package: str, use: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError, match=rf'{package} is not installed.*pip install "mpc\['):
+        use()

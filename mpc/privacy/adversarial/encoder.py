@@ -14,6 +14,7 @@ from mpc.privacy.adversarial import files
 from mpc.privacy.adversarial.noise import gaussian
 from mpc.privacy.adversarial.secret import train_secret, weights_of
 from mpc.privacy.adversarial.training import Floats, Labels, Settings, plain, train
+from mpc.privacy.extras import needed
 
 NAMES: Final = ("encoder", "head")
 _KEPT: Final = ("classes_", "private_classes_", "_mean", "_scale")
@@ -84,6 +85,8 @@ class AdversarialEncoder:
         two critics and two inner steps. Raises ShapeError, ConfigError.
         """
         x = data(X)
+        if reveal_to in (None, x.party.rank):
+            needed("torch")  # for what is revealed at the end
         tasks, privates = (labels(y, x.shape[0], c) for y, c in ((task, task_classes), (private, private_classes)))
         weight = weights_of(private_frequencies, len(privates.classes))
         self.classes_, self.private_classes_ = tasks.classes, privates.classes

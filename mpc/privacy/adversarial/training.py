@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mpc.privacy.extras import needed
+
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 
@@ -48,6 +50,7 @@ def networks(settings: Settings, columns: int, classes: int) -> tuple[Any, Any]:
 def plain(settings: Settings, columns: int, classes: int, weights: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]:
     """Encoder and head in torch, with the weights that were trained elsewhere. Memory is that of the weights, whatever the
     settings say. Raises RuntimeError where they do not fit."""
+    needed("torch")
     import torch
 
     with torch.device("meta"):
@@ -83,6 +86,7 @@ def train(x: Floats, task: Labels, private: Labels, settings: Settings) -> tuple
     critics of three see the noise that users will see; the third sees none: what is hidden from it stays hidden when many
     queries average the noise out.
     """
+    needed("torch")
     import torch
 
     threads = torch.get_num_threads()

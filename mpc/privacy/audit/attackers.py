@@ -7,6 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from mpc.privacy.extras import needed
+
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
@@ -50,6 +52,7 @@ def scores(name: str, seen: Floats, labels: Labels, unseen: Floats, classes: int
     found, counts = np.unique(labels, return_counts=True)
     if len(found) < 2:
         raise ValueError(_ONE_CLASS)
+    needed("sklearn")
     from sklearn.exceptions import ConvergenceWarning
 
     model = _model(name, len(labels), seed)

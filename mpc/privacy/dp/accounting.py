@@ -16,6 +16,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mpc.privacy.extras import needed
+
 Curve = npt.NDArray[np.float64]
 
 RUNS: Final = ((1 / 16, 16), (1 / 8, 8), (1 / 4, 20), (1.0, 24), (4.0, 8), (16.0, 12), (64.0, 12), (128.0, 8))  # (step, count)
@@ -138,6 +140,7 @@ def from_pmf(
     ``total_variation``: its distance to a log-concave distribution. That covers every smaller shift by itself; the noise drawn
     is as near for both shifts, so twice the distance is added, unless there is no smaller shift.
     """
+    needed("dp_accounting")
     from dp_accounting.pld import privacy_loss_distribution
 
     def mass(by: int) -> Mapping[int, float]:
@@ -153,6 +156,7 @@ def from_pmf(
 
 def pure(epsilon: float, total_variation: float = 0.0) -> Guarantee:
     """Anything that is (epsilon, 0) private, up to total variation: composes as the worst such mechanism does."""
+    needed("dp_accounting")
     from dp_accounting.pld import common, privacy_loss_distribution
 
     parameters = common.DifferentialPrivacyParameters(epsilon)
@@ -166,6 +170,7 @@ def discrete_laplace(rate: float, shift: int, total_variation: float = 0.0) -> G
     On grids finer than `STEPS` steps for the shift, those of a grid u times coarser: a geometric is u times a geometric of rate
     u * rate plus an independent rest below u, so the fine noise is the coarse noise and something independent of it.
     """
+    needed("dp_accounting")
     from dp_accounting.pld import privacy_loss_distribution
 
     u = -(-shift // STEPS)

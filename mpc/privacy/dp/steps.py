@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from mpc.privacy.dp.accounting import INTERVAL, LOG_CUT, Guarantee
+from mpc.privacy.extras import needed
 
 COARSE_INTERVAL: Final = 1e-3  # of the privacy loss of steps alone; pessimistic, below 0.1 % of epsilon
 KEPT: Final = 6
@@ -33,6 +34,7 @@ class Kind(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _one(noise_multiplier: float, rate: float, interval: float) -> Any:
+    needed("dp_accounting")
     from dp_accounting.pld import privacy_loss_distribution
 
     return privacy_loss_distribution.from_gaussian_mechanism(

@@ -21,6 +21,7 @@ from mpc.privacy.dp import normal
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.private_sgd import PrivateSGD
 from mpc.privacy.dp.steps import Kind, Steps
+from mpc.privacy.extras import needed
 
 SLACK: Final = 2.0**-14  # of the sensitivity
 _HOOKS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
@@ -36,6 +37,7 @@ class TorchDPSGD(PrivateSGD):
     """
 
     def _inner(self, lr: float, options: dict[str, Any]) -> Any:
+        needed("torch", "opacus", "dp_accounting")
         import torch
         from opacus import GradSampleModule
         from opacus.validators import ModuleValidator

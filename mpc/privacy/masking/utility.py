@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from mpc.errors import ConfigError
+from mpc.privacy.extras import needed
 from mpc.privacy.masking.columns import Floats, Table, as_table, wanted
 from mpc.privacy.masking.generalise import Generalised
 from mpc.privacy.masking.hierarchies import Axis
@@ -45,6 +46,7 @@ def classification(released: Generalised, original: Any, label: str, test: Any) 
 
     A number is the middle of its interval, a category the share of each of its values. Needs scikit-learn.
     """
+    needed("sklearn")
     from sklearn.linear_model import LogisticRegression
 
     table, held = as_table(original), as_table(test)

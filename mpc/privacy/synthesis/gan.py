@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.grid import positive
+from mpc.privacy.extras import needed
 from mpc.privacy.synthesis import basis, networks, private, training
 from mpc.privacy.synthesis.columns import Encoder, columns_of
 from mpc.privacy.synthesis.moments import known, numbered
@@ -79,6 +80,7 @@ class GAN:
         without it is learned from the data. ``log(epoch, generator)`` is called after every epoch. Raises ConfigError,
         ShapeError, ValueError, BudgetExceeded.
         """
+        needed("torch")
         import torch
 
         self._generator = None

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy.audit.intervals import known
 from mpc.privacy.audit.measured import Finding, Measured, scored
+from mpc.privacy.extras import needed
 from mpc.privacy.synthesis.columns import columns_of
 
 Floats = npt.NDArray[np.float64]
@@ -64,6 +65,7 @@ class Nearness(NamedTuple):
 
 def utility(model: Any, real: tuple[Any, Any], synthetic: tuple[Any, Any], test: tuple[Any, Any]) -> Utility:
     """Accuracy on ``test`` of ``model`` (scikit-learn's fit and score; cloned) trained on ``real`` and on ``synthetic``."""
+    needed("sklearn")
     from sklearn.base import clone
 
     trained = [clone(model).fit(*records).score(*test) for records in (real, synthetic)]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import ConfigError
+from mpc.privacy.extras import needed
 from mpc.privacy.masking.text import gazetteers, patterns
 from mpc.privacy.masking.text.spans import Span, words
 
@@ -41,6 +42,7 @@ class Tagger:
     def fit(self, texts: Sequence[str], marked: Sequence[Sequence[Span]], background: Iterable[str] = ()) -> Tagger:
         """From texts and their entities; entities of other types count as outside. ``background``: unmarked texts of the same
         kind, to know which words are common (a word never met is often a name). Deterministic."""
+        needed("sklearn")
         from sklearn.linear_model import LogisticRegression
 
         self.counts = np.zeros(COUNTERS, np.int64)
@@ -109,6 +111,7 @@ class Tagger:
 
     def _features(self, texts: Sequence[str], own: int = 0) -> Any:
         """A row per word. ``own``: how often each word of these texts is counted by being here itself."""
+        needed("sklearn")
         from sklearn.feature_extraction import FeatureHasher
 
         rows = (row for text in texts for row in _features(text, self.counts - own))
