@@ -33,7 +33,7 @@ class GAN:
     A GAN is no encryption and, without ``epsilon``, no guarantee: it may repeat records it was trained on, rare ones above all,
     and its synthetic records are to be treated as personal data until an audit says more. With ``epsilon`` (neighbours: one
     record more or less) it begins with records drawn from noisy class moments (`MomentSynthesizer`, of what the network sees;
-    ``start``: their share of epsilon; 0, and for convolutions: none, but noisy frequencies of the labels); then the
+    ``start``: their share of epsilon; 0, and for categories and convolutions: none, but noisy label frequencies); then the
     discriminator - the only part that sees records - is trained by DP-SGD (`mpc.privacy.DPSGD`), which spends the rest. All
     else is post-processing. ``guarantee_`` and every open `Budget` know the cost. With few thousand records such a GAN is no
     better than its start, and `MomentSynthesizer` with all of epsilon is (`mpc bench privacy-synthesis digits-gan`).
@@ -128,7 +128,7 @@ class GAN:
             self.frequencies_ = counts / counts.sum()
             s = replace(s, loss=s.loss or ("logistic" if self._convolves else "wasserstein"))
             return training.train(self._pair(), x, numbers, len(counts), s, log)
-        start, pair = 0.0 if self._convolves else self.start, self._pair()
+        start, pair = self.start if self._norm else 0.0, self._pair()
         terms = private.Privacy(self.epsilon, self.delta, start, self._norm)
         self.frequencies_, cost, multiplier = private.begin(pair, x, numbers, len(counts), s, terms)
         generator, own = private.train_private(
@@ -189,10 +189,10 @@ class GAN:
 
     @property
     def _norm(self) -> float:
-        """The largest L2 norm of an encoded record, from what is public: a column is at most 1, so is a choice's one-hot part;
-        pixels are at most 1 each before the basis turns them."""
+        """The largest L2 norm of an encoded record, from what is public: numbers are at most 1, and so are pixels before the
+        basis turns them. 0 where Gaussians are no start: for categories, whose one-hot digits they do not look like."""
         if self._shape is None:
-            return math.sqrt(sum(bool(c.places) + bool(c.choices) for c in self._encoder.columns))
+            return 0.0 if any(c.choices for c in self._encoder.columns) else math.sqrt(self._encoder.width)
         return 0.0 if self._convolves else math.sqrt(len(self._basis.vectors)) / float(self._basis.scale.min())
 
     @property
