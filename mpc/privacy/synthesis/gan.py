@@ -112,7 +112,7 @@ class GAN:
             raise ConfigError("sample: nothing was fitted; call fit first")
         if (n is None) == (labels is None):
             raise ConfigError(f"sample: got n={n}, labels={labels!r}; want one of the two")
-        if (n if labels is None else np.size(labels)) < 1 or not isinstance(n, (int, np.integer, type(None))):
+        if not isinstance(n, (int, np.integer, type(None))) or (np.size(labels) if n is None else n) < 1:
             raise ConfigError(f"sample: got n={n!r}, {np.size(labels)} labels; want at least 1, a whole number")
         seed = self.settings.seed if seed is None else seed
         if labels is None:
