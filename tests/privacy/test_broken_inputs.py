@@ -312,3 +312,9 @@ def test_a_missing_package_is_named_with_what_installs_it(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ConfigError, match=rf'{package} is not installed.*pip install "mpc\['):
         use()
+
+
+@pytest.mark.parametrize("dp", [Laplace(1e-3, 1e8), Gaussian(noise_multiplier=1e6, sensitivity=1e5)])
+def test_more_noise_than_there_are_digits_for_says_what_to_do(dp: Any) -> None:
+    with pytest.raises(ValueError, match="a larger epsilon, a smaller sensitivity"):
+        run(lambda s: shared(s, [1.0, 2.0]).sum().reveal(dp=dp))

@@ -19,6 +19,7 @@ from mpc.privacy.dp.mechanisms import Integers, Mechanism, Norms, Probabilities
 RESOLUTION: Final = 40  # bits of a biased coin
 MOST_BITS: Final = 62
 DIGITS: Final = 40  # decimal ones, with which biases are computed
+LEAST_RATE: Final = 1e-15
 TAIL: Final = 40.0  # a geometric is cut where e^-40 of it is left
 MOST_SUPPORT: Final = 1 << 22
 EXACT_SUPPORT: Final = 1 << 13  # up to which the privacy loss is computed from the probabilities themselves
@@ -41,8 +42,9 @@ class DiscreteLaplace(Mechanism):
     """
 
     def __init__(self, rate: float, bits: int = RESOLUTION) -> None:
-        if not 1e-15 < rate <= 40:
-            raise ValueError(f"rate {rate} per grid step; want more than 1e-15 and at most 40: above, there is no noise left")
+        if not LEAST_RATE < rate <= 40:
+            raise ValueError(f"rate {rate} per grid step; want more than {LEAST_RATE:g} and at most 40: above, no noise is "
+                             "left")
         if not 16 <= bits <= MOST_BITS:
             raise ValueError(f"coins of {bits} bits; want 16 to {MOST_BITS}")
         self.rate = float(rate)

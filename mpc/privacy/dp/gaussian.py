@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from mpc.privacy.dp.accounting import Guarantee, concentrated
-from mpc.privacy.dp.binomial import MOST_COINS, Binomial
-from mpc.privacy.dp.grid import Grid, positive
+from mpc.privacy.dp.binomial import MOST_COINS, MOST_FINE, Binomial
+from mpc.privacy.dp.grid import Grid, positive, too_much
 from mpc.privacy.dp.mechanisms import Mechanism
 
 COINS: Final = 1024
@@ -59,8 +59,10 @@ class Gaussian(Grid):
 
 def binomial(sigma: float, coins: int = COINS) -> Binomial:
     """Binomial noise of standard deviation ``sigma`` grid steps or just above, with ``coins`` to 4 ``coins`` coins; fewer
-    digits and fewer coins where sigma is small."""
+    digits and fewer coins where sigma is small. Raises ValueError for more noise than there are digits for."""
     fine = max(0, math.floor(math.log2(sigma / (math.sqrt(coins) / 2)) + 1e-9))
+    if fine > MOST_FINE:
+        raise too_much(sigma, math.sqrt(coins) * 2.0**MOST_FINE)
     wanted = 4 * (sigma**2 - (4.0**fine - 1) / 6) / 4.0**fine
     return Binomial(max(2, 2 * math.ceil(wanted / 2 - 1e-9)), fine)
 

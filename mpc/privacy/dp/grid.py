@@ -168,6 +168,12 @@ def _guaranteed(mechanism: Grid, noise: Mechanism, steps: float, size: int) -> G
     return mechanism.guarantee(noise, steps, size)
 
 
+def too_much(std: float, most: float) -> ValueError:
+    """The error for noise of so many grid steps."""
+    return ValueError(f"noise of standard deviation {std:.3g} in steps of the value's grid; want at most {most:.2g}: a larger "
+                      "epsilon, a smaller sensitivity, or a coarser grid (a sum instead of its mean, fewer frac_bits)")
+
+
 def positive(what: str, value: float) -> float:
     """A positive finite number. Raises ValueError."""
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)

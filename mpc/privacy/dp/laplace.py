@@ -5,8 +5,8 @@ import math
 from typing import Any, Final
 
 from mpc.privacy.dp.accounting import Guarantee
-from mpc.privacy.dp.discrete import DiscreteLaplace, resolution
-from mpc.privacy.dp.grid import Grid, positive
+from mpc.privacy.dp.discrete import LEAST_RATE, DiscreteLaplace, resolution
+from mpc.privacy.dp.grid import Grid, positive, too_much
 from mpc.privacy.dp.mechanisms import Mechanism
 
 MOST_EPSILON: Final = 12.0
@@ -38,6 +38,8 @@ class Laplace(Grid):
         return math.ceil(steps) + truncations * size
 
     def noise(self, steps: float, size: int) -> Mechanism:
+        if self.epsilon / steps <= LEAST_RATE:
+            raise too_much(math.sqrt(2) * steps / self.epsilon, math.sqrt(2) / LEAST_RATE)
         return DiscreteLaplace(self.epsilon / steps, resolution(self.epsilon, min(size, steps)))
 
     def guarantee(self, noise: Mechanism, steps: float, size: int) -> Guarantee:
