@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import pickle
 import resource
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,11 @@ def test_dpsgd_refuses_what_it_cannot_step_on() -> None:
     assert not budget.spent and not optimizer.steps
     with pytest.raises(NotSupported, match="load_state_dict"):
         DPSGD(copy.deepcopy(model))
+    DPSGD(model).zero_grad()  # once more is fine
+    gone = weakref.ref(model)
+    del model, optimizer
+    gc.collect()
+    assert gone() is None  # every model that DP-SGD had seen was kept
 
 
 # --- DP-SGD on shares

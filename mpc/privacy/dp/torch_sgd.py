@@ -10,7 +10,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from mpc.privacy.dp.steps import Kind, Steps
 from mpc.privacy.extras import needed
 
 SLACK: Final = 2.0**-14  # of the sensitivity
-_HOOKS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_HOOKS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # weak values too: hooks know their model, whose layers hold them
 MOST_ROWS: Final = 1 << 15
 MOST_ROUNDING: Final = 1 << 20
 
@@ -47,12 +47,14 @@ class TorchDPSGD(PrivateSGD):
         problems = ModuleValidator.validate(self.model, strict=False)
         if problems:
             raise NotSupported(f"DPSGD: {'; '.join(map(str, problems))}")
-        hooks = self.model if isinstance(self.model, GradSampleModule) else _HOOKS.get(self.model)
+        known = _HOOKS.get(self.model)
+        hooks = self.model if isinstance(self.model, GradSampleModule) else None if known is None else known()
         if hooks is None:  # once for a model: its layers call them from then on
             if hasattr(self.model, "autograd_grad_sample_hooks"):
                 raise NotSupported("DPSGD: a copy of a model with DPSGD's hooks, which are the original's; want a new model "
                                    "with load_state_dict(original.state_dict())")
-            hooks = _HOOKS[self.model] = GradSampleModule(self.model, loss_reduction=self.loss_reduction)
+            hooks = GradSampleModule(self.model, loss_reduction=self.loss_reduction)
+            _HOOKS[self.model] = ref(hooks)
         if hooks.loss_reduction != self.loss_reduction:
             raise ConfigError(f"DPSGD: loss_reduction={self.loss_reduction!r}; this model's layers were told "
                               f"{hooks.loss_reduction!r} before")
