@@ -374,6 +374,13 @@ class Party:
         out -= prg.words(below, op, 0, count)
         return out
 
+    def receivers(self, to: int | Sequence[int] | None) -> tuple[int, ...]:
+        """The ranks that ``to`` (None: all) names. Raises ConfigError."""
+        ranks = tuple(range(self.world_size)) if to is None else tuple(sorted({int(r) for r in np.atleast_1d(to)}))
+        if not ranks or ranks[0] < 0 or ranks[-1] >= self.world_size:
+            raise errors.ConfigError(f"got receivers {to!r}; want ranks from 0 to {self.world_size - 1}")
+        return ranks
+
     def reveal(
         self, x: Share, to: int | Sequence[int] | None = None, reason: str = "", check_range: bool = True, depth: int = 1,
         remark: str = "", factor: float = 1.0,
@@ -385,9 +392,7 @@ class Party:
         receive it, they get a warning instead, because an exception would tell the others. ``remark``: what the ledger says of
         noise in x; ``factor``: of what was opened, a public number.
         """
-        receivers = tuple(range(self.world_size)) if to is None else tuple(sorted({int(r) for r in np.atleast_1d(to)}))
-        if not receivers or receivers[0] < 0 or receivers[-1] >= self.world_size:
-            raise errors.ConfigError(f"got receivers {to!r}; want ranks from 0 to {self.world_size - 1}")
+        receivers = self.receivers(to)
         caller = sys._getframe(depth)
         site = f"{os.path.basename(caller.f_code.co_filename)}:{caller.f_lineno}"
         with self.scope("reveal"):

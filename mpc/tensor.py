@@ -200,8 +200,9 @@ class SecretTensor(Variable):
             return value.party.reveal(value.settled(exact=True), to, reason, check_range, depth=2, remark=value.said())
         if isinstance(dp, type) or not hasattr(dp, "release"):
             raise TypeError(f"reveal(dp={dp!r}); want a mechanism, privacy.Laplace(epsilon, sensitivity) or .Gaussian(...)")
+        receivers = value.party.receivers(to)  # before anything is charged
         share, remark, factor = dp.release(value, reason)
-        return value.party.reveal(share, to, reason, check_range=False, depth=2, remark=remark, factor=factor)
+        return value.party.reveal(share, receivers, reason, check_range=False, depth=2, remark=remark, factor=factor)
 
     # --- what would reveal by accident
     def __bool__(self) -> NoReturn:

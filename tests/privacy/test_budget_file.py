@@ -187,3 +187,27 @@ def test_a_resumed_training_is_charged_for_what_it_released_once(tmp_path: Path)
     shown = subprocess.run([sys.executable, "-P", "-m", "mpc.parties", "budget", str(tmp_path / "study.rank1.json")],
                            capture_output=True, text=True, timeout=60, env={**os.environ, "COLUMNS": "140"})  # fmt: skip
     assert shown.returncode == 0 and "SecretDPSGD steps from 1" in shown.stdout and "of 5 used at delta 1e-06" in shown.stdout
+
+
+def test_a_forked_child_does_not_charge(tmp_path: Path) -> None:
+    with Budget(2, 1e-6, file=tmp_path / "b.json") as budget:
+        child = os.fork()
+        if not child:
+            try:
+                budget.charge(LAPLACE.privacy())
+            except ConfigError:
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        budget.charge(LAPLACE.privacy())
+
+
+def test_who_receives_is_checked_before_it_is_paid_for() -> None:
+    def program(s: Party) -> int:
+        x = mpc.share(np.ones(3), owner=0)
+        with Budget(3, 1e-6) as budget:
+            with pytest.raises(ConfigError, match="receivers 9"):
+                x.sum().reveal(to=9, dp=Laplace(0.5, 1.0, truncations=0))
+            return budget.releases
+
+    assert local(program) == [0, 0]

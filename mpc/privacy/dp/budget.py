@@ -118,6 +118,7 @@ class Budget:
 
     def charge(self, release: Guarantee, what: str = "") -> None:
         """Spend. Raises BudgetExceeded, and ConfigError where a file cannot be written, with nothing spent."""
+        _check_process()
         with _LOCK, self._hold():
             self._book(self.after(release), [Spent(what, release)])
 
@@ -200,6 +201,13 @@ class Budget:
         return f"Budget(epsilon={self.epsilon:g}, delta={self.delta:g}, used={self.used:.4g}, releases={self.releases})"
 
 
+def _check_process() -> None:
+    """Raises ConfigError in a process that was started, or forked, inside a budget."""
+    if os.environ.get(_OUTSIDE, str(os.getpid())) != str(os.getpid()):
+        raise ConfigError("a budget was opened in the process that started this one, and cannot be charged from here; open one "
+                          "in each party's program (every party has its own, and they stay alike)")
+
+
 def _dry() -> bool:
     """A dry run spends nothing."""
     party = _CURRENT.get()
@@ -232,10 +240,8 @@ def spend(
 ) -> list[Budget]:
     """Charge every open budget, or none, with these releases and with what it is ``owed`` from before; those budgets.
 
-    Raises BudgetExceeded, and ConfigError in a process that was started inside a budget, which would not hear of this."""
-    if os.environ.get(_OUTSIDE, str(os.getpid())) != str(os.getpid()):
-        raise ConfigError("a budget was opened in the process that started this one, and cannot be charged from here; open one "
-                          "in each party's program (every party has its own, and they stay alike)")
+    Raises BudgetExceeded, ConfigError."""
+    _check_process()
     budgets = list(dict.fromkeys(reversed(_OPEN.get())))
     if party is not None:
         for budget in budgets:

@@ -95,7 +95,7 @@ class Exponential:
         """`select`, with the ledger's line at its caller's caller."""
         if scores.ndim != 1 or not scores.shape[0]:
             raise ShapeError(f"scores of shape {scores.shape}; want one axis with at least one candidate")
-        party, count = scores.party, scores.shape[0]
+        party, count, receivers = scores.party, scores.shape[0], scores.party.receivers(to)
         value = scores._value
         if not value.gain:
             raise ValueError("scores times 0: there is nothing to select by")
@@ -110,5 +110,5 @@ class Exponential:
         noisy = sharing.add(share.rescaled(0), noise.sample_shares(party, (count,)))  # integers: compared without truncation
         place = SecretTensor(Value(party, noisy)).argmax()
         remark = f"epsilon={guarantee.epsilon(REPORTED_DELTA):.4g}, delta={REPORTED_DELTA:g}{budgets}"
-        got = party.reveal(place._value.settled(exact=True), to, reason, depth=3, remark=remark)
+        got = party.reveal(place._value.settled(exact=True), receivers, reason, depth=3, remark=remark)
         return None if got is None else round(float(got))

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
+from weakref import ref
 
 from mpc import data, nn
 from mpc.autograd import Op
@@ -71,7 +72,7 @@ class SecretDPSGD(PrivateSGD):
         if others:
             raise NotSupported(f"DPSGD: parameters {others} belong to no Linear; want dense layers, freeze the others")
         for layer in self._layers:
-            object.__setattr__(layer, "forward", partial(_forward, layer, self._records))
+            object.__setattr__(layer, "forward", partial(_forward, layer, ref(self)))
         return SGD((p for _, p in wanted), lr=lr, **options)
 
     def _party(self) -> Party:
@@ -153,12 +154,7 @@ class SecretDPSGD(PrivateSGD):
 
     def _taken(self) -> tuple[list[Record], int]:
         """The records of one backward pass in the order of the layers, and how many examples they are of."""
-        by_layer: dict[int, Record] = {}
-        for record in self._records:
-            if id(record.layer) in by_layer:
-                raise NotSupported("DPSGD: a layer was used twice, or backward() called twice, in one step; want it once, and "
-                                   "zero_grad() before")
-            by_layer[id(record.layer)] = record
+        by_layer = {id(record.layer): record for record in self._records}
         missing = sum(id(layer) not in by_layer for layer in self._layers)
         if missing or not by_layer:
             raise ConfigError(f"DPSGD: {missing or 'all'} of {len(self._layers)} layers got no gradient; want loss.backward()")
@@ -171,10 +167,13 @@ class SecretDPSGD(PrivateSGD):
         return [by_layer[id(layer)] for layer in self._layers], rows.pop()
 
 
-def _forward(layer: nn.Linear, records: list[Record], x: SecretTensor) -> SecretTensor:
+def _forward(layer: nn.Linear, optimizer: ref[SecretDPSGD], x: SecretTensor) -> SecretTensor:
+    found = optimizer()
+    if found is None:  # it went: the layer is a layer again
+        return nn.Linear.forward(layer, x)
     if x.ndim != 2:
         raise NotSupported(f"DPSGD: a dense layer on shape {tuple(x.shape)}; want (examples, features)")
-    op = _Dense(layer, records)
+    op = _Dense(layer, found._records)
     return op(x, layer.weight, layer.bias) if layer.bias is not None else op(x, layer.weight)
 
 
@@ -192,6 +191,9 @@ class _Dense(Op):
         if i == 0:
             return product(g, weight, False)
         if i == 1:
+            if any(record.layer is self.layer for record in self.records):
+                raise NotSupported("DPSGD: a second gradient of a layer that has one; want each used once, one backward() for "
+                                   "each step(), zero_grad() before it. Another optimiser cannot train this model meanwhile")
             self.records.append(Record(self.layer, x, g))
         return None
 

@@ -45,9 +45,10 @@ class Query(NamedTuple):
         dp: Laplace | Gaussian = (
             Laplace(epsilon, self.l1, truncations=0) if delta is None else Gaussian(epsilon, delta, self.l2, truncations=0)
         )
+        receivers = self.value.party.receivers(to)  # before anything is charged
         share, remark, factor = dp.release(self.value._value, reason)
         return self.value.party.reveal(
-            share, to, reason, check_range=False, depth=2, remark=remark, factor=factor * self.factor
+            share, receivers, reason, check_range=False, depth=2, remark=remark, factor=factor * self.factor
         )
 
 
