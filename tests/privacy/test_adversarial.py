@@ -140,6 +140,14 @@ def test_errors_say_what_was_wanted(digits: dict[str, Any], noisy: AdversarialEn
         AdversarialEncoder().fit(x, task=np.zeros(20), private=p)
     with pytest.raises(ConfigError, match="not finite"):
         AdversarialEncoder().fit(np.full((20, 3), np.nan), task=t, private=p)
+    for wrong in ({"lr": float("inf")}, {"lr": float("nan")}, {"noise": float("inf")}):
+        with pytest.raises(ConfigError, match="finite numbers"):
+            AdversarialEncoder(**wrong)
+    for factor in (1e300, 1e160):  # the deviation overflows: every feature was 0
+        with pytest.raises(ConfigError, match="float32"):
+            AdversarialEncoder(epochs=1).fit(x * factor, task=t, private=p)
+    with pytest.raises(ConfigError, match="float32"):
+        noisy.transform(x * 1e300)
     for size in (-1.0, float("nan")):
         with pytest.raises(ConfigError, match="at least 0"):
             noisy.transform(x, noise=size)

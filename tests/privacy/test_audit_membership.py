@@ -228,3 +228,9 @@ def test_what_cannot_be_is_refused() -> None:
         audited("model")
     with pytest.raises(ShapeError, match="want \\(features, labels\\)"):
         audit.membership_inference(model, MEMBERS[0], OTHERS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("epsilon", "delta"), [(-1.0, 0.0), (float("nan"), 0.0), (1.0, -0.1), (1.0, 1.5), (1.0, float("nan"))])
+def test_a_bound_of_no_guarantee_is_refused(epsilon: float, delta: float) -> None:
+    with pytest.raises(ValueError, match="want epsilon of at least 0"):
+        audit.bound(epsilon, delta)

@@ -112,6 +112,9 @@ def test_dpsgd_refuses_what_it_cannot_step_on() -> None:
     assert not budget.spent and not optimizer.steps
     with pytest.raises(NotSupported, match="load_state_dict"):
         DPSGD(copy.deepcopy(model))
+    for state in ({}, {"state": {}, "param_groups": []}, None, {**optimizer.state_dict(), "releases": [1]}):
+        with pytest.raises(ConfigError, match=r"DPSGD.state_dict\(\)"):  # was a bare KeyError
+            optimizer.load_state_dict(state)
     DPSGD(model).zero_grad()  # once more is fine
     gone = weakref.ref(model)
     del model, optimizer

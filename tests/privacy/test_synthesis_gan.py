@@ -165,6 +165,12 @@ def test_refusals(make: dict[str, Any], fit: dict[str, Any], error: type[Excepti
         GAN(**make).fit(**fit)
 
 
+def test_an_epsilon_that_cannot_be_accounted_for_is_refused_before_training() -> None:
+    with pytest.raises(ValueError, match="epsilon=50; want at most 12"):
+        GAN(epsilon=50)
+    assert GAN(epsilon=12).epsilon == 12
+
+
 def test_unknown_labels_and_no_fit() -> None:
     with pytest.raises(ConfigError, match="call fit first"):
         GAN().sample(3)

@@ -67,6 +67,11 @@ def test_refusals() -> None:
         with mpc.session():
             with pytest.raises(ConfigError, match="call fit first"):
                 SecretGAN().sample(2)
+            for wrong in ({"n": -1}, {"n": 0}, {"n": 2.5}, {"labels": []}):  # -1 gave no rows, without a word
+                fitted = SecretGAN()
+                fitted.generator_ = object()  # type: ignore[assignment]
+                with pytest.raises(ConfigError, match="want at least 1, a whole number"):
+                    fitted.sample(**wrong)
             return SecretGAN().fit(mpc.share(POINTS[:4], owner=0))
 
     with pytest.raises(ShapeError, match="4 records"):

@@ -46,8 +46,9 @@ class AdversarialEncoder:
                 f"AdversarialEncoder: got dim={dim}, hidden={hidden}, critics={critics}, inner_steps={inner_steps}, "
                 f"epochs={epochs}, batch_size={batch_size}; want counts of at least 1 (hidden 2; critics, inner_steps 0)"
             )
-        if not (np.isfinite(noise) and noise >= 0 and np.isfinite(strength) and strength >= 0 and lr > 0):
-            raise ConfigError(f"AdversarialEncoder: got noise={noise}, strength={strength}, lr={lr}; want numbers >= 0, lr > 0")
+        if not (np.isfinite([noise, strength, lr]).all() and noise >= 0 and strength >= 0 and lr > 0):
+            raise ConfigError(f"AdversarialEncoder: got noise={noise}, strength={strength}, lr={lr}; want finite numbers >= 0, "
+                              "lr > 0")
         self.settings = Settings(dim, noise, strength, hidden, critics, inner_steps, epochs, batch_size, lr, seed)
         self._encoder: Any = None
         self._head: Any = None
@@ -62,8 +63,9 @@ class AdversarialEncoder:
         x = self._features(X)
         self.classes_, tasks = _classes(task, len(x), "task")
         self.private_classes_, privates = _classes(private, len(x), "private")
-        self._mean, deviation = x.mean(0), x.std(0)
-        self._scale = 1 / np.where(deviation > 1e-8, deviation, 1)
+        with np.errstate(over="ignore", invalid="ignore"):  # `_scaled` refuses what comes of it
+            self._mean, deviation = x.mean(0), x.std(0)
+        self._scale = 1 / np.where(deviation <= 1e-8, 1, deviation)
         self._encoder, self._head = train(self._scaled(x), tasks, privates, self.settings)
         return self
 
@@ -155,7 +157,12 @@ class AdversarialEncoder:
         return x
 
     def _scaled(self, x: npt.NDArray[np.float64]) -> Floats:
-        return np.ascontiguousarray((x - self._mean) * self._scale, np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = np.ascontiguousarray((x - self._mean) * self._scale, np.float32)
+        if not (np.isfinite(scaled).all() and (self._scale > 0).all()):
+            raise ConfigError(f"AdversarialEncoder: got features up to {np.abs(x).max():.3g}; float32 does not hold what "
+                              "scaling makes of them: want smaller ones, or those of the training's scale")
+        return scaled
 
     def _run(self, network: Any, x: Floats) -> npt.NDArray[np.float32]:
         import torch

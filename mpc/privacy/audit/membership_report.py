@@ -17,8 +17,10 @@ def bound(epsilon: float, delta: float = 0.0) -> float:
     """(e^epsilon - 1 + 2 delta) / (e^epsilon + 1): no attack on one record has a larger advantage under (epsilon, delta)-DP.
 
     From the two inequalities of the definition added up; 0 at epsilon = delta = 0. Source: Humphries et al., Investigating
-    membership inference attacks under data dependencies, 2023.
+    membership inference attacks under data dependencies, 2023. Raises ValueError.
     """
+    if not (epsilon >= 0 and 0 <= delta <= 1):
+        raise ValueError(f"bound: got epsilon={epsilon}, delta={delta}; want epsilon of at least 0, delta of 0 to 1")
     return min(1.0, math.tanh(epsilon / 2) + 2 * delta / (math.exp(min(epsilon, 700.0)) + 1))
 
 

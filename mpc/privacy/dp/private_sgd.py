@@ -132,16 +132,24 @@ class PrivateSGD(ABC):
         return {"optimizer": self.optimizer.state_dict(), "steps": self.steps, "releases": spent}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken, see this class. Raises BudgetExceeded, with nothing charged or loaded."""
+        """Go on where `state_dict` was taken, see this class. Raises BudgetExceeded, ConfigError for
+        what is no such state: with nothing charged or loaded."""
         loaded: dict[str, dict[tuple[Any, ...], int]] = {}
         total: dict[tuple[Any, ...], int] = {}
-        for leg, listed, times in state_dict["releases"]:
-            key = tuple(listed)
-            loaded.setdefault(leg, {})[key] = int(times)
-            total[key] = total.get(key, 0) + int(times)
+        try:
+            inner, steps = state_dict["optimizer"], int(state_dict["steps"])
+            for leg, listed, times in state_dict["releases"]:
+                key = tuple(listed)
+                loaded.setdefault(leg, {})[key] = int(times)
+                total[key] = total.get(key, 0) + int(times)
+        except (KeyError, TypeError, ValueError) as error:
+            got = sorted(map(str, state_dict)) if isinstance(state_dict, dict) else type(state_dict).__name__
+            raise ConfigError(f"DPSGD: got a state of {got} ({type(error).__name__}: {error}); want what DPSGD.state_dict() "
+                              "returned, with optimizer, steps and releases: another optimiser's says nothing of what was "
+                              "released") from None
         budget.spend(self._party(), [], lambda to: owed(self, loaded, to))
-        self.optimizer.load_state_dict(state_dict["optimizer"])
-        self.steps = int(state_dict["steps"])
+        self.optimizer.load_state_dict(inner)
+        self.steps = steps
         self.releases, self._loaded, self._leg = total, loaded, self._new_leg()
 
     def __repr__(self) -> str:

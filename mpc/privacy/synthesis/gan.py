@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.grid import positive
+from mpc.privacy.dp.laplace import MOST_EPSILON
 from mpc.privacy.extras import needed
 from mpc.privacy.synthesis import basis, networks, private, training
 from mpc.privacy.synthesis.columns import Encoder, columns_of
@@ -54,6 +55,9 @@ class GAN:
             raise ConfigError(f"GAN: got loss={loss!r}; want 'logistic', 'wasserstein', or None to choose by the data")
         self.settings = Settings(noise_dim, tuple(hidden), epochs, batch_size, lr, average, loss or "", seed)
         self.epsilon = None if epsilon is None else positive("epsilon", epsilon)
+        if epsilon is not None and epsilon > MOST_EPSILON:
+            raise ValueError(f"GAN: got epsilon={epsilon}; want at most {MOST_EPSILON:g}: beyond it the noise protects nobody, "
+                             "and so little of it cannot be accounted for")
         self.delta, self.max_grad_norm = delta, positive("max_grad_norm", max_grad_norm)
         if not 0 < delta < 1:
             raise ValueError(f"delta {delta!r}; want more than 0 and less than 1")

@@ -93,6 +93,8 @@ class SecretGAN:
             raise ConfigError("SecretGAN.sample: nothing was fitted; call fit first")
         if (n is None) == (labels is None):
             raise ConfigError(f"sample: got n={n}, labels={labels!r}; want one of the two")
+        if not isinstance(n, (int, np.integer, type(None))) or (np.size(labels) if n is None else n) < 1:
+            raise ConfigError(f"sample: got n={n!r}, {np.size(labels)} labels; want at least 1, a whole number")
         if n is not None:
             numbers = np.arange(n) % len(self.classes_)
         else:
