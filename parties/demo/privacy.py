@@ -149,8 +149,10 @@ def synthetic(settings: Settings) -> Part:
     real, tested = (x[train], labels[train]), (x[test], labels[test])
     worth = privacy.quality.utility(LogisticRegression(C=100, max_iter=1000), real, made, tested)
     copied, drawn = (privacy.quality.nearness(x[train], x[test], some).auc for some in (x[train], made[0]))
+    near = privacy.quality.nearest_record(x[train], x[test], made[0])
+    seen = [audit.Exposure("synthetic records", near, worth)]
     return Found("synthetic records, MomentSynthesizer", "nearness to a released record", 2 * copied - 1, 2 * drawn - 1,
-                 (f"{worth.real:.0%} right", f"{worth.synthetic:.0%} right"), f"epsilon 2, delta {DELTA:g}"), []  # fmt: skip
+                 (f"{worth.real:.0%} right", f"{worth.synthetic:.0%} right"), f"epsilon 2, delta {DELTA:g}"), seen  # fmt: skip
 
 
 # --- no guarantee, but a measurement
@@ -166,8 +168,9 @@ def masked(settings: Settings) -> Part:
             "pressure": masking.Intervals(5, 10, 20)}  # fmt: skip
     found = masking.report(masking.generalise(table, axes, 10, sensitive="progression"), table, sensitive="progression")
     before, after = (pair[1].reidentified for pair in (found.before, found.after))
+    seen = [audit.Exposure("table", found.raw), audit.Exposure("table, 10-anonymous", found)]
     return Found("generalised table, 10-anonymity", "linkage of a person to a row", before, after,
-                 ("exact", f"counts off by {found.queries.median:.0%}"), "one release, these columns"), []  # fmt: skip
+                 ("exact", f"counts off by {found.queries.median:.0%}"), "one release, these columns"), seen  # fmt: skip
 
 
 def representation(settings: Settings) -> Part:

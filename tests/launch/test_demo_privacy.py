@@ -10,6 +10,7 @@ import pytest
 
 from mpc.parties.demo import privacy
 from mpc.parties.demo.comparison import Found, show
+from mpc.privacy import audit
 
 for package, extra in (("torch", "torch"), ("sklearn", "demo"), ("opacus", "privacy"), ("dp_accounting", "privacy")):
     pytest.importorskip(package, reason=f"{package} (the extra '{extra}') is a part of the demo")
@@ -30,7 +31,16 @@ def test_the_whole_demo_and_its_page(tmp_path: Path) -> None:
     rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
     assert sum("epsilon" in row for row in rows) == 3 and "nobody sees one update" in done.stdout
     assert len(re.findall(r"│ +\d\.\d\d │ +-?\d\.\d\d │", done.stdout)) == 6
-    assert "network by DP-SGD" in page.read_text()
+    assert all(name in page.read_text() for name in ("network by DP-SGD", "table, 10-anonymous", "synthetic records"))
+
+
+def test_the_page_shows_tables_and_synthetic_records(tmp_path: Path) -> None:
+    seen = [exposure for part in (privacy.masked, privacy.synthetic) for exposure in part(HERE)[1]]
+    audit.audit(*seen, title="parts").to_html(tmp_path / "page.html")
+    leaks = {line.exposure: line.leak.value for line in reversed(audit.audit(*seen, title="parts").lines)}
+    assert list(leaks) == ["synthetic records", "table, 10-anonymous", "table"]
+    assert leaks["table"] > 0.99 and leaks["table, 10-anonymous"] < 0.2 and abs(leaks["synthetic records"]) < 0.3
+    assert "table, 10-anonymous" in (tmp_path / "page.html").read_text()
 
 
 @pytest.mark.parametrize("part", [privacy.noisy_counts, privacy.synthetic, privacy.masked, privacy.updates])
