@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from mpc.errors import ConfigError, ShapeError
 from mpc.estimator import Classes, data, labels, secret
-from mpc.privacy.adversarial import files
+from mpc.privacy import weights_file
 from mpc.privacy.adversarial.noise import gaussian
 from mpc.privacy.adversarial.secret import train_secret, weights_of
 from mpc.privacy.adversarial.training import Floats, Labels, Settings, plain, train
 from mpc.privacy.extras import needed
 
+FORMAT: Final = "mpc adversarial encoder 1"
 NAMES: Final = ("encoder", "head")
 _KEPT: Final = ("classes_", "private_classes_", "_mean", "_scale")
 
@@ -127,23 +128,23 @@ class AdversarialEncoder:
         if self._encoder is None:
             raise ConfigError("save: no weights here; call fit, or fit_secret with this party as reveal_to")
         arrays = {name: getattr(self, name) for name in _KEPT}
-        files.write(path, self.settings, arrays, {"encoder": self._encoder, "head": self._head})
+        weights_file.write(path, FORMAT, asdict(self.settings), arrays, {"encoder": self._encoder, "head": self._head})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """The encoder that `save` wrote. Nothing is unpickled. Raises ConfigError for another file."""
-        settings, arrays = files.read(path)
+        about, arrays = weights_file.read(path, FORMAT, "encoder", "AdversarialEncoder.save")
         try:
-            out = cls(**asdict(settings))
+            out = cls(**about)
             for name in _KEPT:
                 setattr(out, name, arrays[name])
-            weights = [{n.partition("/")[2]: a for n, a in arrays.items() if n.startswith(f"{kind}/")} for kind in NAMES]
-            out._encoder, out._head = plain(settings, len(out._mean), len(out.classes_), weights)
+            weights = [weights_file.weights(arrays, kind) for kind in NAMES]
+            out._encoder, out._head = plain(out.settings, len(out._mean), len(out.classes_), weights)
             if out._mean.shape != out._scale.shape or out._mean.ndim != 1:
                 raise ValueError(f"mean and scale of shapes {out._mean.shape} and {out._scale.shape}")
-            if not all(np.isfinite(a).all() for a in (out._mean, out._scale, *(v for w in weights for v in w.values()))):
+            if not (np.isfinite(out._mean).all() and np.isfinite(out._scale).all()):
                 raise ValueError("values that are not finite")
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        except weights_file.WRONG as error:
             raise ConfigError(f"{os.fspath(path)} does not hold a whole encoder: {error}") from None
         return out
 

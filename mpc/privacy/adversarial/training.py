@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.privacy.extras import needed
+from mpc.privacy.weights_file import filled
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -50,15 +51,9 @@ def networks(settings: Settings, columns: int, classes: int) -> tuple[Any, Any]:
 def plain(settings: Settings, columns: int, classes: int, weights: Sequence[Mapping[str, Any]]) -> tuple[Any, Any]:
     """Encoder and head in torch, with the weights that were trained elsewhere. Memory is that of the weights, whatever the
     settings say. Raises RuntimeError where they do not fit."""
-    needed("torch")
-    import torch
-
-    with torch.device("meta"):
-        found = networks(settings, columns, classes)
-    for network, values in zip(found, weights, strict=True):
-        tensors = {name: torch.from_numpy(np.array(v, np.float32)) for name, v in values.items()}
-        network.load_state_dict(tensors, assign=True)
-    return found[0].eval(), found[1].eval()
+    encoder, head = weights
+    return (filled(lambda: networks(settings, columns, classes)[0], encoder),
+            filled(lambda: networks(settings, columns, classes)[1], head))
 
 
 def balanced_weights(labels: Labels, classes: int) -> npt.NDArray[np.float64]:

@@ -136,7 +136,17 @@ class Encoder:
             raise ConfigError("with epsilon every column must be declared, columns={name: (low, high) or [categories]}; "
                               f"{missing} are not: what is learned from the data is a release of them")
         self.columns = [declared(n, public[n]) if n in public else learned(n, table[n]) for n in table]
-        self.widths = [c.places + c.choices for c in self.columns]
+
+    @classmethod
+    def of(cls, columns: list[Column]) -> Encoder:
+        """Of columns that are known."""
+        out = cls({}, None, only_declared=False)
+        out.columns = columns
+        return out
+
+    @property
+    def widths(self) -> list[int]:
+        return [c.places + c.choices for c in self.columns]
 
     @property
     def width(self) -> int:

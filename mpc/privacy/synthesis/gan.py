@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, Self
@@ -14,7 +15,7 @@ from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.grid import positive
 from mpc.privacy.dp.laplace import MOST_EPSILON
 from mpc.privacy.extras import needed
-from mpc.privacy.synthesis import basis, networks, private, training
+from mpc.privacy.synthesis import basis, gan_file, networks, private, training
 from mpc.privacy.synthesis.columns import Encoder, columns_of
 from mpc.privacy.synthesis.moments import known, numbered
 from mpc.privacy.synthesis.training import Settings
@@ -125,6 +126,18 @@ class GAN:
             numbers = numbered(np.asarray(labels), self.classes_)
         out = training.generate(generator, numbers, len(self.classes_), self.settings.noise_dim, seed)
         return self._decoded(out, self.classes_[numbers])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write what `sample` needs to one .npz file, in clear: whoever has it can draw without limit. Raises ConfigError."""
+        if self._generator is None:
+            raise ConfigError("save: nothing was fitted; call fit first")
+        gan_file.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """The GAN that `save` wrote. ``guarantee_`` is then one (epsilon, delta), as the file says, at the GAN's delta.
+        Nothing is unpickled. Raises ConfigError for another file."""
+        return gan_file.load(cls, path)
 
     def _trained(self, x: npt.NDArray[np.float32], numbers: npt.NDArray[np.int64], counts: npt.NDArray[Any], log: Any) -> Any:
         s, self.guarantee_ = self.settings, None
