@@ -9,8 +9,9 @@ import typer
 
 from mpc.errors import ConfigError
 from mpc.parties.commands.common import failing
-from mpc.privacy.dp import budget_format
-from mpc.privacy.dp.budget_format import Content
+from mpc.privacy.dp.budget_file import load
+from mpc.privacy.dp.budget_format import Content, unpacked
+from mpc.privacy.extras import needed
 
 
 def budget(
@@ -25,18 +26,20 @@ def budget(
         mpc budget study.rank0.json
     """
     with failing():
-        if not file.is_file():
+        content = load(file)
+        if content is None:
             raise ConfigError(f"there is no budget {file}")
-        content = budget_format.read(file.read_bytes(), file)
         _print(content, file)
 
 
 def _print(content: Content, path: Path) -> None:
+    needed("dp_accounting")
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    used = 0.0 if content.total is None else budget_format.unpacked(content.total).epsilon(content.delta)
-    table = Table(title=f"{path}: epsilon {used:.4g} of {content.epsilon:g} used at delta {content.delta:g}")
+    used = 0.0 if content.total is None else unpacked(content.total).epsilon(content.delta)
+    table = Table(title=Text(f"{_shown(str(path))}: epsilon {used:.4g} of {content.epsilon:g} used at delta {content.delta:g}"))
     table.add_column("when (UTC)", no_wrap=True)
     table.add_column("what")
     table.add_column("reason")
@@ -45,6 +48,12 @@ def _print(content: Content, path: Path) -> None:
     for line in content.releases:
         what = re.sub(r" step (\d+)$", lambda found: f" steps from {found[1]}", line.what) if line.times > 1 else line.what
         cost = "infinite" if line.epsilon is None else f"{line.epsilon:.4g}"
-        table.add_row(line.when[:16].replace("T", " "), what, line.reason, str(line.times), cost)
+        cells = (line.when[:16].replace("T", " "), what, line.reason, str(line.times), cost)
+        table.add_row(*(Text(_shown(cell)) for cell in cells))  # no markup: a reason may have brackets
     Console().print(table)
+
+
+def _shown(text: str) -> str:
+    """Without what a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

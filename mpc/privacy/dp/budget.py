@@ -25,7 +25,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -35,7 +35,7 @@ from mpc.errors import ConfigError, MPCError
 from mpc.party import _CURRENT
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.budget_file import BudgetFile
-from mpc.privacy.dp.budget_format import Content, Release, release_now, unpacked
+from mpc.privacy.dp.budget_format import Content, Release, release_now, text, unpacked
 from mpc.saving.checkpoint import path_of
 from mpc.session import own_rank
 
@@ -69,7 +69,7 @@ class Budget:
     With a ``file`` by every process that opens one with that file: what is spent stands there, on disk, before it opens, so a
     crash loses nothing and a resumed training is charged for its own steps only. Each party has its own, named as `mpc.save`
     names them ("study.json": study.rank0.json); a process that is no party takes the name as it is. Files that tell
-    different stories are a ProgramMismatch. The limit stays as the file was made. One process at a time; `mpc budget FILE`
+    different stories are a ConfigError. The limit stays as the file was made. One process at a time; `mpc budget FILE`
     prints it. Raises ConfigError (also where it is open elsewhere), IntegrityError for a damaged file.
     """
 
@@ -92,9 +92,8 @@ class Budget:
         if self._file is not None:
             self._take(self._file.read())
         self._held = ExitStack()
-        self._agreed = False
+        self._agreed = ""
         self._threads: list[int] = []
-        self._tokens: list[Token[tuple[Budget, ...]]] = []
 
     @property
     def guarantee(self) -> Guarantee | None:
@@ -147,7 +146,7 @@ class Budget:
 
     def _tell(self, what: str, times: int = 1) -> None:
         self.releases += times
-        self._told.update(f"{times} {len(what)} {what}".encode())
+        self._told.update(f"{times} {len(text(what))} {text(what)}".encode())
 
     def _take(self, content: Content) -> None:
         self._total = None if content.total is None else unpacked(content.total)
@@ -164,30 +163,33 @@ class Budget:
         with self._file.held() as first:
             if first:
                 self._take(self._file.read())
-                self._agreed = False
+                self._agreed = ""
             yield
 
     def _agree(self, party: Party) -> None:
-        """Once for every ``with``: the parties' files compared."""
-        if self._file is None or self._agreed:
+        """Once for every ``with`` and session: the parties' files compared."""
+        if self._file is None or self._agreed == party.tag:
             return
-        self._agreed = True
         self._take(self._file.agree(party))
+        self._agreed = party.tag
 
     def __enter__(self) -> Budget:
         with _LOCK:
             if not self._threads:
                 self._held.enter_context(self._hold())
-        self._tokens.append(_OPEN.set((*_OPEN.get(), self)))
-        self._threads.append(threading.get_ident())
+            self._threads.append(threading.get_ident())
+        _OPEN.set((*_OPEN.get(), self))
         _count(1)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        _OPEN.reset(self._tokens.pop())
-        self._threads.pop()
+        opened = list(_OPEN.get())  # no token: several threads may be inside, and leave in any order
+        if self in opened:
+            opened.pop(max(k for k, budget in enumerate(opened) if budget is self))
+        _OPEN.set(tuple(opened))
         _count(-1)
         with _LOCK:
+            self._threads.remove(here if (here := threading.get_ident()) in self._threads else self._threads[-1])
             if not self._threads:
                 self._held.close()
 
@@ -249,7 +251,7 @@ def spend(
             budget._agree(party)
         party.note("budgets", [(b.epsilon, b.delta, b.releases, b._told.hexdigest()) for b in budgets])
     with _LOCK:  # threads that share a budget must not overlook each other's releases
-        bills = [(b, [*owed(b), *lines]) for b in budgets]
+        bills = [(b, [*owed(b), *lines]) for b in sorted(budgets, key=lambda b: b._file is None)]  # first what may fail
         totals = [b.after(reduce(add, (line.guarantee for line in bill))) for b, bill in bills if bill]
         for (budget, bill), total in zip([entry for entry in bills if entry[1]], totals, strict=True):
             budget._book(total, bill)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from mpc.byte_exchange import gather
 from mpc.config import VERSION
-from mpc.errors import ConfigError
+from mpc.errors import ConfigError, IntegrityError
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.budget_format import Content, Release, count, encode, furthest, packed, read
 from mpc.saving.files import Writing
@@ -31,23 +31,18 @@ class BudgetFile:
     """The file at ``path`` of a budget with this limit. It need not exist yet; its directory must."""
 
     def __init__(self, path: str | os.PathLike[str], epsilon: float, delta: float) -> None:
-        self.path = Path(path)
+        self.path = Path(os.path.realpath(path))  # a link stays one: what it names is replaced; `chdir` changes nothing
         self._limit = (epsilon, delta)
-        self._lock = -1
+        self._lock = self._locker = -1
         self._depth = 0
         self._content = Content(*self._limit)
 
     def read(self) -> Content:
         """What was spent so far. Raises ConfigError, also for another limit, IntegrityError."""
-        try:
-            with open(self.path, "rb") as file:
-                data = file.read(MOST_BYTES)
-        except FileNotFoundError:
+        found = load(self.path)
+        if found is None:
             self._content = Content(*self._limit)
             return self._content
-        except OSError as error:
-            raise ConfigError(f"the budget {self.path} cannot be read: {error.strerror}") from None
-        found = read(data, self.path)
         if (found.epsilon, found.delta) != self._limit:
             raise ConfigError(f"{self.path} is of a budget with epsilon {found.epsilon:g}, delta {found.delta:g}, got epsilon "
                               f"{self._limit[0]:g}, delta {self._limit[1]:g}; a limit is not changed afterwards")
@@ -79,8 +74,12 @@ class BudgetFile:
         return whole
 
     def _write(self, content: Content) -> None:
+        data = encode(content)
+        if len(data) > MOST_BYTES:
+            raise ConfigError(f"the budget {self.path} would have {len(data)} bytes; want at most {MOST_BYTES}; nothing was "
+                              "released. Release more values at a time")
         try:
-            Writing(self.path, encode(content)).finish(keep=False)
+            Writing(self.path, data).finish(keep=False)
         except OSError as error:
             raise ConfigError(f"the budget {self.path} cannot be written ({error.strerror}); nothing was released") from None
         self._content = content
@@ -92,26 +91,46 @@ class BudgetFile:
         Raises ConfigError where another process, or another `Budget`, has it."""
         first = not self._depth
         if first:
-            self._lock = _locked(self.path)
+            self._lock, self._locker = _locked(self.path), os.getpid()
         self._depth += 1
         try:
             yield first
         finally:
             self._depth -= 1
             if first:
+                if self._locker == os.getpid():  # also for children forked meanwhile, which would hold it after this
+                    fcntl.flock(self._lock, fcntl.LOCK_UN)
                 os.close(self._lock)
+
+
+def load(path: Path) -> Content | None:
+    """What a budget's file says, None where there is none. Raises ConfigError, IntegrityError."""
+    try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise ConfigError(f"the budget {path} cannot be read: it is no file")
+        with open(path, "rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"the budget {path} cannot be read: {error.strerror}") from None
+    if len(data) > MOST_BYTES:
+        raise IntegrityError(f"{path} has more than {MOST_BYTES} bytes, and is no budget")
+    return read(data, path)
 
 
 def _locked(path: Path) -> int:
     beside = path.with_name(path.name + ".lock")  # not the file itself, which every charge replaces
+    handle = -1
     try:
         handle = os.open(beside, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    except OSError as error:
-        raise ConfigError(f"the budget {path} cannot be locked: {beside}: {error.strerror}") from None
-    try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         os.close(handle)
         raise ConfigError(f"the budget {path} is open elsewhere: in another process, or twice in this one; charge it from one "
                           "place at a time") from None
+    except OSError as error:
+        if handle >= 0:
+            os.close(handle)
+        raise ConfigError(f"the budget {path} cannot be locked: {beside}: {error.strerror}") from None
     return handle

@@ -83,11 +83,12 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 _OUTER: Final = msgspec.json.Decoder(_File)  # made here: several threads at their first decoding of a type crash
 _INNER: Final = msgspec.json.Decoder(Content)
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=lambda number: number.item())  # of numpy
 
 
 def encode(content: Content) -> bytes:
     """The whole file."""
-    data = msgspec.json.encode(content)
+    data = _ENCODER.encode(content)
     return msgspec.json.format(msgspec.json.encode(_File(msgspec.Raw(data), _digest(data))), indent=1) + b"\n"
 
 
@@ -98,7 +99,7 @@ def read(data: bytes, path: Path) -> Content:
         if _digest(msgspec.json.format(file.content, indent=-1)) != file.digest:
             raise IntegrityError(f"{path} is damaged, or was changed by hand; what was spent is unknown")
         content = _INNER.decode(file.content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise IntegrityError(f"{path} is no budget of this release, or damaged: {error}") from None
     if content.format != FORMAT:
         raise ConfigError(f"{path} has format {content.format}; this release reads {FORMAT}")
@@ -116,9 +117,10 @@ def furthest(contents: Sequence[Content]) -> Content:
     longest = max(contents, key=count)
     for content in contents:
         short, whole = content.releases, longest.releases[: len(content.releases)]
-        alike = [_same(a, b) for a, b in zip(short, whole, strict=True)]
+        alike = [_same(a, b) for a, b in zip(short, whole, strict=False)]
         times = [a.times <= b.times if k == len(short) - 1 else a.times == b.times
-                 for k, (a, b) in enumerate(zip(short, whole, strict=True))]  # fmt: skip
+                 for k, (a, b) in enumerate(zip(short, whole, strict=False))]  # fmt: skip
+        alike.append(len(short) == len(whole))
         if (content.epsilon, content.delta) != (longest.epsilon, longest.delta) or not all(alike) or not all(times):
             raise ConfigError("the parties' budget files do not tell one story; each party opens the file of the same study")
     return longest
@@ -130,13 +132,20 @@ def count(content: Content) -> int:
 
 
 def _same(a: Release, b: Release) -> bool:
-    return (a.what, a.training) == (b.what, b.training)
+    cost, other = (math.inf if line.epsilon is None else line.epsilon for line in (a, b))
+    alike = math.isclose(cost, other, rel_tol=0.01, abs_tol=1e-6)  # machines round differently
+    return alike and (a.what, a.training) == (b.what, b.training)
 
 
 def release_now(what: str, reason: str, epsilon: float, training: str | None) -> Release:
     """A line of this moment."""
     when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Release(when, what, epsilon if math.isfinite(epsilon) else None, 1, reason, training)
+    return Release(when, text(what), epsilon if math.isfinite(epsilon) else None, 1, text(reason), training)
+
+
+def text(given: object) -> str:
+    """What a file can hold and give back, also of what was no str, or no Unicode."""
+    return "" if given is None else str(given).encode("utf-8", "backslashreplace").decode()
 
 
 def packed(guarantee: Guarantee) -> Total:
@@ -147,8 +156,10 @@ def packed(guarantee: Guarantee) -> Total:
     losses = [] if guarantee.pld is None else _losses(guarantee.pld)
     divergences = b"" if guarantee.rdp is None else _bytes(guarantee.rdp)
     orders = _bytes(ORDERS) if divergences else b""
-    pure = None if guarantee.pure is None else (guarantee.pure.epsilon, guarantee.pure.total_variation)
-    return Total(losses, orders, divergences, guarantee.total_variation, guarantee.lost, pure)
+    pure = guarantee.pure
+    if pure is not None and not math.isfinite(sum(pure)):
+        pure = None  # it says nothing, and JSON has no infinity
+    return Total(losses, orders, divergences, guarantee.total_variation, guarantee.lost, None if pure is None else tuple(pure))
 
 
 @lru_cache(maxsize=8)  # the steps of a training leave it as it is
@@ -183,7 +194,14 @@ def _bytes(numbers: Any) -> bytes:
 
 
 def _floats(data: bytes) -> Curve:
-    return np.frombuffer(zlib.decompressobj().decompress(data, 8 * MOST_NUMBERS), "<f8")
+    reader = zlib.decompressobj()
+    try:
+        numbers = np.frombuffer(reader.decompress(data, 8 * MOST_NUMBERS), "<f8")
+    except (zlib.error, ValueError) as error:
+        raise IntegrityError(f"a budget's distribution is damaged: {error}") from None
+    if not reader.eof or reader.unconsumed_tail:  # a part of a distribution would cost less than the whole
+        raise IntegrityError(f"a budget's distribution is cut off, or has more than {MOST_NUMBERS} numbers")
+    return numbers
 
 
 def _at_orders(orders: Curve, divergences: Curve) -> Curve:

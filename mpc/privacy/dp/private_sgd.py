@@ -32,8 +32,9 @@ class PrivateSGD(ABC):
     one step costs. It is a promise of the caller. ``loss_reduction``: of the loss over the batch, "mean" or "sum".
 
     A loaded `state_dict` goes on where it was taken: what had been released then counts in every budget that is open at the
-    loading or at a later step, unless it was charged there when it was released. What was released between the save and an
-    interruption is in no save, but in the file of a budget that has one.
+    loading or at a later step, unless it was charged there when it was released; the next step is charged wherever in its
+    epoch or its ``disjoint_batches`` it stands, since steps after the save may be done again on the same records. What was
+    released between the save and an interruption is in no save, but in the file of a budget that has one.
 
     `optimizer` is the inner SGD: give it to learning-rate schedules. Runs for choosing hyper-parameters are releases too:
     put them into the same `Budget`.
@@ -56,6 +57,7 @@ class PrivateSGD(ABC):
         self.steps = 0
         self.releases: dict[tuple[Any, ...], int] = {}  # how often what was released; `released` tells its price
         self._leg = self._new_leg()
+        self._resumed = False  # no step since a state was loaded
         self._loaded: dict[str, dict[tuple[Any, ...], int]] = {}  # releases of earlier legs, as a state_dict brought them
         self.optimizer = self._inner(lr, options)
 
@@ -85,11 +87,13 @@ class PrivateSGD(ABC):
         return None
 
     def _charge(self, party: Party | None, key: tuple[Any, ...], due: bool) -> None:
-        """Before a step, which is a release of its own where ``due``. Raises BudgetExceeded."""
-        if due:
+        """Before a step, which is a release of its own where ``due``, and after a loading: what was done of its epoch between
+        the save and an interruption is done again. Raises BudgetExceeded."""
+        if due or self._resumed:
             what = f"{type(self).__name__} step {self.steps + 1}"
             budget.spend(party, [budget.Spent(what, self.released(key), (_name(self._leg, key), 1))], self._owed)
             self.releases[key] = self.releases.get(key, 0) + 1
+        self._resumed = False
         self.steps += 1
 
     def _owed(self, to: budget.Budget) -> list[budget.Spent]:
@@ -150,7 +154,7 @@ class PrivateSGD(ABC):
         budget.spend(self._party(), [], lambda to: owed(self, loaded, to))
         self.optimizer.load_state_dict(inner)
         self.steps = steps
-        self.releases, self._loaded, self._leg = total, loaded, self._new_leg()
+        self.releases, self._loaded, self._leg, self._resumed = total, loaded, self._new_leg(), True
 
     def __repr__(self) -> str:
         return (f"{type(self).__name__}(max_grad_norm={self.max_grad_norm:g}, noise_multiplier={self.noise_multiplier:g}, "
