@@ -9,7 +9,7 @@ import pytest
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy.masking import MaskingKey, Pseudonyms
 from mpc.privacy.masking.text import Redactor, Span, Tagger, patterns, score
-from mpc.privacy.masking.text.spans import words
+from mpc.privacy.masking.text.spans import plain, words
 
 NAMES = ["jorvald", "quenby", "tamsin", "brisa", "oleander", "fenwick", "zorah", "maelis", "corvin", "ysolde"]
 TOWNS = ["grelby", "stovemouth", "harrowick", "pellin", "dunmarrow", "ostry", "kelvast", "brimhold"]
@@ -109,12 +109,34 @@ def test_placeholders_are_numbered_and_pseudonyms_keyed() -> None:
     assert Redactor(types=("relation",)).redact(["call mary and mom"]) == ["call mary and [RELATION_1]"]
 
 
+@pytest.mark.parametrize(("text", "wanted"), [
+    ("remind \uff21lice of it", "remind [PERSON_1] of it"),  # a full-width letter
+    ("remind Al\u00adice of it", "remind [PERSON_1] of it"),  # a soft hyphen
+    ("remind A\u200bli\u2060ce of it", "remind [PERSON_1] of it"),
+    ("remind alice\u200bbob of it", "remind [PERSON_1]\u200b[PERSON_2] of it"),
+    ("ask Grif\ufb01n: \ufb01ona.x@exa\u00admple.com\u00ad, no?", "ask Grif\ufb01n: [EMAIL_ADDRESS_1]\u00ad, no?"),  # ligatures
+    ("ask \uff41\uff4c\uff49\uff43\uff45, alice, ALI\u00adCE and bob", "ask [PERSON_1], [PERSON_1], [PERSON_1] and [PERSON_2]"),
+    ("une fe\u0302te, c\u2019est \u2026 \u00bd", "une fe\u0302te, c\u2019est \u2026 \u00bd"),
+    ("cafe\u0301 in \u2029 Paris\u0301 and Pari\u00ads", "cafe\u0301 in \u2029 [PLACE_NAME_1]\u0301 and [PLACE_NAME_1]"),
+    ("\u00ad", "\u00ad"), ("", ""), ("\u0301 tell mary", "\u0301 tell [PERSON_1]"),
+])  # fmt: skip
+def test_what_is_not_seen_does_not_hide_a_name(text: str, wanted: str) -> None:
+    assert Redactor().redact([text]) == [wanted]
+
+
+def test_a_text_as_it_is_matched_knows_its_places() -> None:
+    form = plain("a\u00adb\ufb01e\u0301 c")
+    assert form.text == "abfi\u00e9 c"
+    assert list(form.starts) == [0, 2, 3, 3, 4, 6, 7] and list(form.ends) == [1, 3, 4, 4, 6, 7, 8]
+    assert form.original(Span(1, 3, "person")) == (2, 4, "person")
+
+
 def test_a_tagger_for_other_types_is_refused(tagger: Tagger) -> None:
     with pytest.raises(ConfigError, match="place_name"):
         Redactor(tagger, types=("person",))
     assert Redactor(tagger, types=tagger.types).redact(["call fenwick please"]) == ["call [PERSON_1] please"]
-    plain, thorough = (Redactor(tagger, types=tagger.types, thorough=t).find(["music of boston"])[0] for t in (False, True))
-    assert set(plain) <= set(thorough) and any(s.end == 15 for s in thorough)
+    alone, thorough = (Redactor(tagger, types=tagger.types, thorough=t).find(["music of boston"])[0] for t in (False, True))
+    assert set(alone) <= set(thorough) and any(s.end == 15 for s in thorough)
 
 
 def test_words_have_their_places() -> None:

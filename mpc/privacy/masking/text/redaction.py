@@ -7,7 +7,7 @@ from typing import Final
 from mpc.errors import ConfigError
 from mpc.privacy.masking.pseudonyms import Pseudonyms
 from mpc.privacy.masking.text import gazetteers, patterns
-from mpc.privacy.masking.text.spans import Span, first_wins, words
+from mpc.privacy.masking.text.spans import Span, first_wins, plain, words
 from mpc.privacy.masking.text.tagger import Tagger
 
 PERSONAL: Final = ("person", "relation", "place_name", "business_name", "email_address")
@@ -25,6 +25,9 @@ class Redactor:
     ``thorough``: gazetteers beside the tagger too: fewer are missed, more other words are lost. ``pseudonyms``: None for
     placeholders, "[PERSON_1]", numbered within a text so that equal ones stay equal; with keyed `Pseudonyms`,
     "[PERSON:k3xq7a2m]", equal across texts under one key: who said what can then be linked, which placeholders prevent.
+
+    Full-width letters, ligatures, soft hyphens and zero-width characters do not hide a name; letters of another script that
+    look alike (a Cyrillic "a") do.
 
     Protects against reading what was found. Not against what was missed (measure it: `score`), what the rest of the sentence
     tells (a rare event, an office held), or style; no differential privacy.
@@ -48,9 +51,18 @@ class Redactor:
     def find(self, texts: Sequence[str]) -> list[list[Span]]:
         """The spans of each text that would be replaced: those of patterns first, which also cover types beyond ``types``."""
         texts = _checked(texts)
+        forms = [plain(text) for text in texts]
+        found = [[form.original(span) for span in spans]
+                 for form, spans in zip(forms, self._found([form.text for form in forms]), strict=True)]  # fmt: skip
+        differs = [i for i, form in enumerate(forms) if form.text != texts[i]]
+        for i, spans in zip(differs, self._found([texts[i] for i in differs]), strict=True):
+            found[i] += spans  # a zero-width space may also stand between two names
+        return [first_wins(spans) for spans in found]
+
+    def _found(self, texts: Sequence[str]) -> list[list[Span]]:
+        """Of each text, the surer ones first; they may overlap."""
         tagged = [[] for _ in texts] if self.tagger is None else self.tagger.find(texts)
-        pairs = zip(texts, tagged, strict=True)
-        return [first_wins([*patterns.find(text), *spans, *self._listed(text)]) for text, spans in pairs]
+        return [[*patterns.find(text), *spans, *self._listed(text)] for text, spans in zip(texts, tagged, strict=True)]
 
     def _listed(self, text: str) -> list[Span]:
         return [s for s in gazetteers.find(words(text), text) if s.type in self.types] if self.thorough else []
@@ -64,7 +76,7 @@ class Redactor:
         seen: dict[tuple[str, str], int] = {}
         out, at = [], 0
         for span in spans:
-            surface, kind = text[span.start : span.end].casefold(), span.type.upper()
+            surface, kind = plain(text[span.start : span.end]).text.casefold(), span.type.upper()
             if self.pseudonyms is None:
                 same = seen.setdefault((kind, surface), 1 + sum(k == kind for k, _ in seen))
                 name = f"[{kind}_{same}]"
