@@ -180,17 +180,18 @@ def test_on_shares_a_row_far_beyond_its_norm_is_not_lost_and_the_range_holds() -
         assert counted.sum() == 60 and lengths.max() <= norm and lengths.min() > 0.98 * norm
 
 
-def test_on_shares_an_outlier_of_a_narrow_range_stays_on_its_side() -> None:
-    far = np.array([20000.0, 30000.0, 32767.0, -32767.0, -20000.0, 0.45])
+@pytest.mark.parametrize("half", [0.001, 0.02, 0.05, 40.0])
+def test_on_shares_an_outlier_stays_on_its_side_however_narrow_the_range(half: float) -> None:
+    far = np.array([20000.0, 30000.0, 32767.0, -32767.0, -20000.0, 0.0])
 
     def program() -> Any:
         with mpc.session():
             x, y = mpc.share(np.tile(far[:, None], (1, 2)), owner=0), mpc.share(np.arange(6), owner=1)
-            return MomentSynthesizer(low=[0.2, -0.6], high=[0.8, 1.0]).fit(x, y, classes=6).means_
+            return MomentSynthesizer(low=-half, high=half).fit(x * np.full(2, 1000), y, classes=6).means_
 
-    means = mpc.local(program, parties=2, threads=True)[0]
-    wanted = np.stack([np.clip(far, 0.2, 0.8), np.clip(far, -0.6, 1.0)], 1)
-    np.testing.assert_allclose(means, wanted, atol=1e-3)  # 20000 / 0.3 left the encoding: it was the lower end
+    means = mpc.local(program, parties=3, threads=True)[0]
+    wanted = np.stack([np.clip(far, -half, half)] * 2, 1)
+    np.testing.assert_allclose(means, wanted, atol=0.02 * half)  # the quotient by 0.001 came back with either sign
 
 
 def test_a_refused_fit_forgets_the_last_one() -> None:

@@ -82,7 +82,7 @@ class MomentSynthesizer:
         because somebody is in it would say so) and for secret labels, where a label that is none of them counts for nothing.
         Secret data: every party calls it; to all parties are revealed exactly three tensors, named in the ledger. Cost: one
         product (columns x rows) @ (rows x columns), with columns * classes for "class"; two clips per value, three where a
-        range is below 4 wide; with epsilon about 1,100 coins per value released. Raises ShapeError, ConfigError, ValueError;
+        range is below 1/16 wide; with epsilon about 1,100 coins per value released. Raises ShapeError, ConfigError, ValueError;
         BudgetExceeded before anything opens.
         """
         self.__dict__.pop("means_", None)  # whatever fails below: no samples of another fit
@@ -150,7 +150,7 @@ class MomentSynthesizer:
         if not np.array_equal(self.classes_, np.arange(len(self.classes_))):
             raise ConfigError(f"fit: got classes={classes!r} for secret labels; want a number K, and labels 0 .. K - 1")
         bounded = self._low is not None
-        if bounded and (self._unit < 2).any():  # the quotient by a small unit may leave the encoding, and come back as anything
+        if bounded and (self._unit < 2.0**-5).any():  # computed values of 2^25, over a small unit, would come back as anything
             X = X.clip(self._low, self._high)
         u = (X - self._centre) * (1 / self._unit) if bounded else X
         return SecretRecords(u, y, len(self.classes_), self._range() if bounded else None, self.max_norm)
