@@ -50,7 +50,7 @@ def _print(content: Content, path: Path) -> None:
         cost = "infinite" if line.epsilon is None else f"{line.epsilon:.4g}"
         cells = (line.when[:16].replace("T", " "), what, line.reason, str(line.times), cost)
         table.add_row(*(Text(_shown(cell)) for cell in cells))  # no markup: a reason may have brackets
-    Console().print(table)
+    Console(width=max(72, Console().width)).print(table)  # wider than a narrow terminal: better wrapped than cut off
 
 
 def _shown(text: str) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -243,6 +244,13 @@ def test_whatever_a_release_is_called_is_read_again_and_shown(tmp_path: Path, wh
         assert shown.stdout.count("\\x1b[2J [/red] [bold]x 💉 \\u202e") == 2
 
 
+def test_a_narrow_terminal_cuts_nothing_off(tmp_path: Path) -> None:
+    with Budget(2, 1e-6, file=tmp_path / "b.json") as budget:
+        budget.charge(LAPLACE.privacy(), "one")
+    shown = CliRunner().invoke(app, ["budget", str(tmp_path / "b.json")], env={"COLUMNS": "20"})
+    assert shown.exit_code == 0 and "│ one  │" in shown.stdout and f"│ {datetime.now(UTC):%Y-%m-%d}" in shown.stdout
+
+
 def test_what_is_no_budget_is_told_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "deep").write_bytes(b'{"content":' + b"[" * 100_000)
@@ -267,6 +275,12 @@ def test_a_part_of_a_distribution_is_no_distribution(monkeypatch: pytest.MonkeyP
 
 
 def test_a_file_never_becomes_too_large_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as small, Budget(2, 1e-6, file=tmp_path / "b.json") as budget:
+        small.setattr(budget_format, "MOST_NUMBERS", 100)
+        budget_format._losses.cache_clear()
+        with pytest.raises(ConfigError, match=r"keeps at most 100.*nothing was released"):
+            budget.charge(LAPLACE.privacy(), "none")
+        assert budget.releases == 0 and not (tmp_path / "b.json").exists()
     with Budget(2, 1e-6, file=tmp_path / "b.json") as budget:
         budget.charge(LAPLACE.privacy(), "one")
         monkeypatch.setattr("mpc.privacy.dp.budget_file.MOST_BYTES", (tmp_path / "b.json").stat().st_size)

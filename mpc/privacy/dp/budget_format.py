@@ -159,7 +159,7 @@ def packed(guarantee: Guarantee) -> Total:
     pure = guarantee.pure
     if pure is not None and not math.isfinite(sum(pure)):
         pure = None  # it says nothing, and JSON has no infinity
-    return Total(losses, orders, divergences, guarantee.total_variation, guarantee.lost, None if pure is None else tuple(pure))
+    return Total(losses, orders, divergences, guarantee.total_variation, guarantee.lost, None if pure is None else (pure[0], pure[1]))
 
 
 @lru_cache(maxsize=8)  # the steps of a training leave it as it is
@@ -190,6 +190,9 @@ def _distribution(losses: list[Losses]) -> Any:
 
 
 def _bytes(numbers: Any) -> bytes:
+    if np.size(numbers) > MOST_NUMBERS:  # could not be read again
+        raise ConfigError(f"a privacy loss of {np.size(numbers)} numbers; a budget's file keeps at most {MOST_NUMBERS}; nothing "
+                          "was released. Release with more noise")
     return zlib.compress(np.asarray(numbers, "<f8").tobytes(), 1)
 
 
