@@ -85,7 +85,7 @@ class Budget:
         self.spent: list[Spent] = []  # by this process
         self.heard: dict[str, int] = {}  # how often what was released by which training
         self.releases = 0  # in the file too
-        self._prices: dict[str, float] = {}  # of one step of a training
+        self._prices: dict[str | None, float] = {}  # of one step of a training
         self._told = hashlib.blake2b(digest_size=16)  # of all lines: the same at all parties
         self._total: Guarantee | None = None
         self._file = None if file is None else BudgetFile(_own(file), self.epsilon, self.delta)
@@ -137,12 +137,9 @@ class Budget:
     def _entry(self, line: Spent) -> Release:
         """For the file. The steps of a training cost alike and share a line, but for those that are charged at once."""
         steps = line.training[0] if line.training is not None and line.training[1] == 1 else None
-        epsilon = self._prices.get(steps) if steps is not None else None
-        if epsilon is None:
-            epsilon = line.guarantee.epsilon(self.delta)
-        if steps is not None:
-            self._prices[steps] = epsilon
-        return release_now(line.what, line.reason, epsilon, steps)
+        if steps is None or steps not in self._prices:
+            self._prices[steps] = line.guarantee.epsilon(self.delta)
+        return release_now(line.what, line.reason, self._prices[steps], steps)
 
     def _tell(self, what: str, times: int = 1) -> None:
         self.releases += times
@@ -250,7 +247,9 @@ def spend(
             budget.check_thread()
             budget._agree(party)
         party.note("budgets", [(b.epsilon, b.delta, b.releases, b._told.hexdigest()) for b in budgets])
-    with _LOCK:  # threads that share a budget must not overlook each other's releases
+    with _LOCK, ExitStack() as held:  # threads that share a budget must not overlook each other's releases
+        for budget in budgets:
+            held.enter_context(budget._hold())  # in a copied context it may have been left elsewhere
         bills = [(b, [*owed(b), *lines]) for b in sorted(budgets, key=lambda b: b._file is None)]  # first what may fail
         totals = [b.after(reduce(add, (line.guarantee for line in bill))) for b, bill in bills if bill]
         for (budget, bill), total in zip([entry for entry in bills if entry[1]], totals, strict=True):

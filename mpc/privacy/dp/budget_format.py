@@ -156,10 +156,10 @@ def packed(guarantee: Guarantee) -> Total:
     losses = [] if guarantee.pld is None else _losses(guarantee.pld)
     divergences = b"" if guarantee.rdp is None else _bytes(guarantee.rdp)
     orders = _bytes(ORDERS) if divergences else b""
-    pure = guarantee.pure
-    if pure is not None and not math.isfinite(sum(pure)):
-        pure = None  # it says nothing, and JSON has no infinity
-    return Total(losses, orders, divergences, guarantee.total_variation, guarantee.lost, None if pure is None else (pure[0], pure[1]))
+    total = Total(losses, orders, divergences, guarantee.total_variation, guarantee.lost)
+    if guarantee.pure is not None and math.isfinite(sum(guarantee.pure)):  # infinite says nothing, and JSON has no infinity
+        total.pure = guarantee.pure.epsilon, guarantee.pure.total_variation
+    return total
 
 
 @lru_cache(maxsize=8)  # the steps of a training leave it as it is
@@ -191,8 +191,8 @@ def _distribution(losses: list[Losses]) -> Any:
 
 def _bytes(numbers: Any) -> bytes:
     if np.size(numbers) > MOST_NUMBERS:  # could not be read again
-        raise ConfigError(f"a privacy loss of {np.size(numbers)} numbers; a budget's file keeps at most {MOST_NUMBERS}; nothing "
-                          "was released. Release with more noise")
+        raise ConfigError(f"a privacy loss of {np.size(numbers)} numbers; a budget's file keeps at most {MOST_NUMBERS}; "
+                          "nothing was released. Release with more noise")
     return zlib.compress(np.asarray(numbers, "<f8").tobytes(), 1)
 
 
