@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -234,3 +236,22 @@ def test_the_first_step_after_a_loading_is_charged_wherever_in_its_epoch_it_is(t
             return [*counts, steps(1), steps(1), steps(1), steps(3)]
 
     assert mpc.local(program, 2, threads=True) == [[1, 1, 2, 2, 3, 3]] * 2
+
+
+def test_a_dry_run_spends_nothing_but_what_is_released_in_clear(tmp_path: Path) -> None:
+    (tmp_path / "study.py").write_text("""
+import mpc
+import numpy as np
+from mpc.privacy import Budget, Laplace
+
+with mpc.session() as s, Budget(3, 1e-6, file="b.json") as budget:
+    x = mpc.share(np.ones(3) if s.rank == 0 else None, owner=0)
+    x.sum().reveal(dp=Laplace(0.5, 1.0, truncations=0), reason="on shares")
+    budget.charge(Laplace(0.5, 1.0, grid=1.0).privacy(), "by hand")
+    Laplace(0.5, 1.0, grid=1.0).noisy([1.0])
+""")
+    command = [sys.executable, "-P", "-m", "mpc.parties", "preprocess", "--program", "study.py", "-n", "2", "--out", "stores"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    path = tmp_path / "b.rank0.json"
+    assert [line.times for line in budget_format.read(path.read_bytes(), path).releases] == [1]  # real noise on real data

@@ -119,15 +119,15 @@ class Budget:
         """Spend. Raises BudgetExceeded, and ConfigError where a file cannot be written, with nothing spent."""
         _check_process()
         with _LOCK, self._hold():
-            self._book(self.after(release), [Spent(what, release)])
+            self._book(self.after(release), [Spent(what, release)], _dry())
 
-    def _book(self, total: Guarantee, lines: list[Spent]) -> None:
+    def _book(self, total: Guarantee, lines: list[Spent], dry: bool) -> None:
         heard = dict(self.heard)
         for line in lines:
             if line.training is not None:
                 name, times = line.training
                 heard[name] = heard.get(name, 0) + times
-        if self._file is not None and not _dry():  # first: what is not on disk is not spent, and does not open
+        if self._file is not None and not dry:  # first: what is not on disk is not spent, and does not open
             self._file.add([self._entry(line) for line in lines], heard, total)
         self._total, self.heard = total, heard
         self.spent += lines
@@ -253,7 +253,7 @@ def spend(
         bills = [(b, [*owed(b), *lines]) for b in sorted(budgets, key=lambda b: b._file is None)]  # first what may fail
         totals = [b.after(reduce(add, (line.guarantee for line in bill))) for b, bill in bills if bill]
         for (budget, bill), total in zip([entry for entry in bills if entry[1]], totals, strict=True):
-            budget._book(total, bill)
+            budget._book(total, bill, party is not None and party.dry)  # in clear a dry run releases in earnest
     return budgets
 
 
