@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mpc.benchmarks import ahead, catalog, compare, main
+from mpc.benchmarks import ahead, catalog, compare
+from mpc.benchmarks.command import main
 from mpc.masks import Joined, Mask, Moved
 from mpc.preprocessing.base import BitProduct, Product
 
