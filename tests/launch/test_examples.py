@@ -11,9 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 SAYS = {
-    "assistant.py": r"of 960 utterances were redacted(.*\n)*4 +12 +0 .*9\d\.\d+%(.*\n)*representation +private .* +-?0\.[0-2]"
-    r".*raw features (1\.0|0\.9).*\n.*person .*\nupdate of one record.* 1\.000 .*\n.*secure agg.* 0\.000 .*(.*\n)*"
-    r"the page has \d\d kB",
+    "assistant.py": r"of 960 utterances were redacted(.*\n)*4 +12 +0 .*(9\d\.\d+|100\.00)%(.*\n)*"
+    r"representation +private .* +-?0\.[0-2].*raw features (1\.0|0\.9).*\n.*person .*\n"
+    r"update of one record.* 1\.000 .*\n.*secure agg.* 0\.000 .*(.*\n)*the page has \d\d kB",
     "average.py": r"average 3300\.00, 2 of 5 above it",
     "estimators.py": r"markers \[1 4\]\n.*0\.\d\d by a linear model, 0\.[89]\d by a network\n(.*\n)+",
     "federated.py": r"3 +5 +0 +6\.\d kB .*\nthe model that nobody has seen: 0\.9\d+",
