@@ -32,6 +32,7 @@ def test_the_whole_demo_and_its_page(tmp_path: Path) -> None:
     assert sum("epsilon" in row for row in rows) == 3 and "nobody sees one update" in done.stdout
     assert len(re.findall(r"│ +\d\.\d\d │ +-?\d\.\d\d │", done.stdout)) == 6
     assert all(name in page.read_text() for name in ("network by DP-SGD", "table, 10-anonymous", "synthetic records"))
+    assert "Cost" in page.read_text() and page.read_text().count("attacks included") == 5
 
 
 def test_the_page_shows_tables_and_synthetic_records(tmp_path: Path) -> None:
