@@ -12,7 +12,6 @@ import argparse
 import json
 import sys
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -203,7 +202,6 @@ def main(argv: list[str] | None = None) -> int:
     import torch
 
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", message="Full backward hook")  # of opacus: the data need no gradients
     folder = Path(wanted.data) if wanted.data else None
     result: dict[str, Any] = {"machine": machine.describe(), "delta": DELTA, "noise": wanted.noise, "cases": {}}
     for name in wanted.cases or (CASES if folder else ("diabetes", "digits")):

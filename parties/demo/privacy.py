@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import sys
-import warnings
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
@@ -56,7 +55,6 @@ def main(settings: Settings) -> int:
 
 def _run(settings: Settings) -> None:
     weights.torch().set_num_threads(1)  # small layers: more threads would wait for each other
-    warnings.filterwarnings("ignore", message="Full backward hook")  # of opacus: the data need no gradients
     print("What leaves the engine, on scikit-learn's bundled records. Each tool is attacked without and with it.\n", flush=True)
     found, exposures = [], []
     for part in (noisy_counts, private_training, synthetic, masked, representation, updates):

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 import mpc
+from mpc.party import Party
 from mpc.privacy import DiscreteLaplace
 from mpc.privacy.dp.coins import ClearCoins
 from mpc.privacy.dp.mechanisms import Mechanism
@@ -94,3 +95,17 @@ def attack(near: np.ndarray, far: np.ndarray, delta: float = 0.0) -> float:
 
     best = cuts[[np.argmax(shown(cuts, slice(half)))]]
     return float(shown(best, slice(half, None))[0])
+
+
+def run(program: Callable[[Party], Any], parties: int = 2, protocol: str = "additive", **options: Any) -> list[Any]:
+    """What ``program`` returns at every party of a session in threads."""
+    def main() -> Any:
+        with mpc.session() as s:
+            return program(s)
+
+    return mpc.local(main, parties=parties, threads=True, protocol=protocol, **options)
+
+
+def shared(s: Party, values: Any) -> mpc.SecretTensor:
+    """Party 0's numbers."""
+    return mpc.share(np.asarray(values, float) if s.rank == 0 else None, owner=0)

@@ -50,7 +50,8 @@ def test_it_hides_with_noise_and_without_noise_a_fresh_attacker_wins(digits: dic
     assert protected.reduction.value > 0.8
     assert protected.task_loss is not None and protected.task_loss.value < 0.03
     bare = leak(trained(digits, noise=0.0, seed=1), digits)
-    assert bare.leak.low > 0.1 > protected.leak.value  # the same game, the same critics: fooled, yet a new one is not
+    draws = [protected.leak.value, leak(noisy, digits).leak.value, leak(noisy, digits).leak.value]  # its noise is never seeded
+    assert bare.leak.low > 0.1 > np.mean(draws)  # the same game, the same critics: fooled, yet a new one is not
     assert not bare.at_least(0.9)
 
 
@@ -169,4 +170,4 @@ def test_what_the_task_tells_is_not_held_against_it(digits: dict[str, Any]) -> N
     digit = np.array([str(d) for d in digits["digit"]])
     found = leak(trained({**digits, "private": digit}, noise=0.6, seed=1), {**digits, "private": digit})
     assert found.task_loss is not None and found.task_loss.value < 0.04
-    assert found.floor.value < found.leak.value < found.floor.value + 0.1 < found.raw_leak.value
+    assert found.leak.value < found.floor.value + 0.1 < found.raw_leak.value  # less than the floor would be no fault

@@ -22,13 +22,7 @@ CONTROLS = X[1000:]
 WIDTH = 64
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    """Small models: threads would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def gradient(model: Any, rows: Any, labels: Any) -> list[Any]:

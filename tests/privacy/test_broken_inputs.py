@@ -35,18 +35,7 @@ from mpc.privacy import (
     quality,
     sensitivity,
 )
-
-
-def run(program: Callable[[Party], Any], parties: int = 2, protocol: str = "additive") -> list[Any]:
-    def main() -> Any:
-        with mpc.session() as s:
-            return program(s)
-
-    return mpc.local(main, parties=parties, threads=True, protocol=protocol)
-
-
-def shared(s: Party, values: Any) -> mpc.SecretTensor:
-    return mpc.share(np.asarray(values, float) if s.rank == 0 else None, owner=0)
+from tests.privacy.noise import run, shared
 
 
 # --- differential privacy

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import mpc
 from mpc.party import Party
 from mpc.privacy import Gaussian, Guarantee, Laplace, sensitivity
 from mpc.privacy.dp.grid import Grid
 from mpc.privacy.dp.mechanisms import Mechanism
 from mpc.tensor import SecretTensor
-from tests.privacy.noise import attack
+from tests.privacy.noise import attack, run, shared
 
 MANY = 40_000
 
@@ -31,16 +30,8 @@ def each(dp: Grid) -> Grid:
     return dp
 
 
-def run(program: Callable[[Party], Any], parties: int = 2) -> Any:
-    def main() -> Any:
-        with mpc.session() as s:
-            return program(s)
-
-    return mpc.local(main, parties=parties, threads=True)[0]
-
-
-def shared(s: Party, values: Any) -> SecretTensor:
-    return mpc.share(np.asarray(values, float) if s.rank == 0 else None, owner=0)
+def first(program: Callable[[Party], Any], *arguments: Any, **options: Any) -> Any:
+    return run(program, *arguments, **options)[0]
 
 
 VALUES: dict[str, tuple[Callable[[SecretTensor], SecretTensor], float]] = {  # of x from 0 to 1, and by how much it moves
@@ -61,7 +52,7 @@ def test_no_attack_on_a_reveal_beats_its_epsilon_and_one_on_half_the_noise_does(
         noises = Laplace(1.0, size, truncations=0), Laplace(2.0, size, truncations=0), Gaussian(1.0, 1e-2, size, truncations=0)
         return [y.reveal(dp=each(dp)) for dp in noises]
 
-    laplace, halved, gaussian = (v if kind != "behind a factor" else -v for v in run(program))
+    laplace, halved, gaussian = (v if kind != "behind a factor" else -v for v in first(program))
     assert 0.7 < attack(laplace[:MANY], laplace[MANY:]) <= 1.0
     assert attack(halved[:MANY], halved[MANY:]) > 1.2
     assert attack(gaussian[:MANY], gaussian[MANY:], 1e-2) <= 1.0
@@ -78,6 +69,6 @@ def test_no_attack_on_a_clipped_sum_beats_epsilon_whatever_a_person_claims_to_be
         query = sensitivity.total(x, 0, 1)
         return query.value.reveal(dp=each(Laplace(1.0, 1.0, truncations=0))), x.sum(0).reveal(dp=each(Laplace(1.0, 1.0)))
 
-    clipped, raw = run(program)
+    clipped, raw = first(program)
     assert 0.7 < attack(clipped[half:], clipped[:half]) <= 1.0
     assert attack(raw[half:], raw[:half]) > 5

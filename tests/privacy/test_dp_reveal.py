@@ -13,18 +13,7 @@ from mpc.party import Party
 from mpc.privacy import Binomial, Budget, BudgetExceeded, DiscreteLaplace, Exponential, Gaussian, Laplace
 from mpc.privacy.dp.grid import Grid
 from mpc.privacy.dp.mechanisms import Mechanism
-
-
-def run(program: Callable[[Party], Any], parties: int = 2, protocol: str = "additive") -> list[Any]:
-    def main() -> Any:
-        with mpc.session() as s:
-            return program(s)
-
-    return mpc.local(main, parties=parties, threads=True, protocol=protocol)
-
-
-def shared(s: Party, values: Any) -> mpc.SecretTensor:
-    return mpc.share(np.asarray(values, float) if s.rank == 0 else None, owner=0)
+from tests.privacy.noise import run, shared
 
 
 class Silent(Laplace):

@@ -7,27 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-import mpc
 from mpc.errors import ShapeError
 from mpc.party import Party
 from mpc.privacy import Budget, BudgetExceeded, Exponential, sensitivity
 from mpc.privacy.dp.exponential import Geometric
 from mpc.privacy.dp.sensitivity import Query
-from tests.privacy.noise import SIGNIFICANCE, chi_square
+from tests.privacy.noise import SIGNIFICANCE, chi_square, run, shared
 
 VALUES = np.array([-7.0, 0.0, 0.3, 1.0, 2.5, 2.5, 3.999, 4.0, 9.9, 30000.0])
 
 
-def run(program: Callable[[Party], Any], parties: int = 2, protocol: str = "additive") -> Any:
-    def main() -> Any:
-        with mpc.session() as s:
-            return program(s)
-
-    return mpc.local(main, parties=parties, threads=True, protocol=protocol)[0]
-
-
-def shared(s: Party, values: Any) -> mpc.SecretTensor:
-    return mpc.share(np.asarray(values, float) if s.rank == 0 else None, owner=0)
+def first(program: Callable[[Party], Any], *arguments: Any, **options: Any) -> Any:
+    return run(program, *arguments, **options)[0]
 
 
 def exact(query: Query) -> Any:
@@ -48,7 +39,7 @@ def test_queries_are_what_numpy_says(protocol: str) -> None:
             exact(sensitivity.mean(shared(s, [[1.0, 2.0]]), 0, 3)),
         ]  # fmt: skip
 
-    got = run(program, protocol=protocol)
+    got = first(program, protocol=protocol)
     halves = np.clip(columns / 2, [0, -1, 0.5], [1, 0, 2])
     want = [np.clip(VALUES, 0, 4).sum(), np.clip(VALUES, -1, 1).mean(), (VALUES > 2).sum(), [2, 1, 3], halves.sum(0), [1, 2]]
     for a, b in zip(got, want, strict=True):
@@ -78,7 +69,7 @@ def test_no_row_moves_a_query_further_than_it_says() -> None:
                 found.append((np.abs(moved).sum(), query.l1, np.sqrt((moved**2).sum()), query.l2))
         return found
 
-    found = run(program)
+    found = first(program)
     for l1, most_l1, l2, most_l2 in found:
         assert l1 <= most_l1 and l2 <= most_l2 * (1 + 1e-12)
     assert any(l1 > 0.6 * most for l1, most, *_ in found)
@@ -96,7 +87,7 @@ def test_released_queries_are_near_and_in_the_ledger() -> None:
         )
         return *answers, [(line.reason, line.privacy, line.site.split(":")[0]) for line in s.ledger]
 
-    mean, histogram, median, nothing, ledger = run(program)
+    mean, histogram, median, nothing, ledger = first(program)
     data = np.repeat(VALUES[1:8], 50)
     assert mean == pytest.approx(data.mean(), abs=15 * 4 / 2 / len(data))
     assert histogram == pytest.approx(np.histogram(data, [0, 1, 2, 5])[0], abs=40)
@@ -116,7 +107,7 @@ def test_budgets_hold_for_queries_and_selections() -> None:
                 sensitivity.quantile(x, 0.5, [0.0, 1.0], 0.6, reason="three")
         return [line.reason for line in s.ledger]
 
-    assert run(program) == ["one"]
+    assert first(program) == ["one"]
 
 
 # --- selection
@@ -158,7 +149,7 @@ def test_selection_on_shares() -> None:
         negative = Exponential(4.0, 1.0).select(-clear_winner, reason="smallest")
         return [*far, negative, *(Exponential(0.2, 1.0).select(equal, reason="equal") for _ in range(60))]
 
-    got = run(program)
+    got = first(program)
     assert got[:4] == [1, 1, 1, 0]
     assert set(got[4:]) == {0, 1, 2}  # misses one of them once in 10^6 runs
 
@@ -183,4 +174,4 @@ def test_what_makes_no_sense_is_refused(protocol: str) -> None:
                 Exponential(1.0, 1.0).select(bad)
         assert not s.ledger
 
-    run(program, protocol=protocol)
+    first(program, protocol=protocol)

@@ -24,19 +24,7 @@ from mpc.privacy.dp.coins import ClearCoins
 from mpc.privacy.dp.steps import Kind, Steps
 from mpc.sharing import Share
 from mpc.tensor import SecretTensor
-
-
-def run(program: Callable[[Party], Any], parties: int = 2, protocol: str = "additive", **options: Any) -> list[Any]:
-    def main() -> Any:
-        with mpc.session() as s:
-            return program(s)
-
-    return mpc.local(main, parties=parties, threads=True, protocol=protocol, **options)
-
-
-def shared(s: Party, values: Any) -> SecretTensor:
-    return mpc.share(np.asarray(values, float) if s.rank == 0 else None, owner=0)
-
+from tests.privacy.noise import run, shared
 
 # --- clipping on shares
 ENDS = [(1 << 63) + d for d in (-(5 << 16), -(1 << 16), -1, 0, 1, 1 << 16, 5 << 16)]

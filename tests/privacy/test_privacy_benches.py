@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,14 +16,7 @@ pytest.importorskip("opacus", reason="opacus (the extra `privacy`) gives per-exa
 pytest.importorskip("sklearn", reason="scikit-learn (the extra `demo`) has the records")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def heart(count: int = 160) -> privacy_audit.Case:

@@ -24,12 +24,7 @@ TABLE = {
 PUBLIC: dict[str, Any] = {"age": (18, 90), "gain": (0.0, 2000.0), "town": ["Bonn", "Kiel", "Ulm"]}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_it_learns_every_mode() -> None:

@@ -16,6 +16,7 @@ from mpc.privacy.dp.grid import positive
 if TYPE_CHECKING:
     from mpc.party import Party
 
+Legs = dict[str, dict[tuple[Any, ...], int]]
 
 class PrivateSGD(ABC):
     """p -= lr * (sum of clipped per-example gradients + noise) / batch size; the noise has standard deviation
@@ -55,10 +56,9 @@ class PrivateSGD(ABC):
             raise ConfigError(f"loss_reduction={loss_reduction!r}; want 'mean' or 'sum'")
         self.disjoint_batches, self.loss_reduction = int(disjoint_batches), loss_reduction
         self.steps = 0
-        self.releases: dict[tuple[Any, ...], int] = {}  # how often what was released; `released` tells its price
         self._leg = self._new_leg()
+        self._legs: Legs = {}  # how often what was released: by this leg, and by earlier ones as a state_dict brought them
         self._resumed = False  # no step since a state was loaded
-        self._loaded: dict[str, dict[tuple[Any, ...], int]] = {}  # releases of earlier legs, as a state_dict brought them
         self.optimizer = self._inner(lr, options)
 
     @abstractmethod
@@ -91,14 +91,33 @@ class PrivateSGD(ABC):
         the save and an interruption is done again. Raises BudgetExceeded."""
         if due or self._resumed:
             what = f"{type(self).__name__} step {self.steps + 1}"
-            budget.spend(party, [budget.Spent(what, self.released(key), (_name(self._leg, key), 1))], self._owed)
-            self.releases[key] = self.releases.get(key, 0) + 1
+            earlier = {leg: releases for leg, releases in self._legs.items() if leg != self._leg}
+            step = budget.Spent(what, self.released(key), (_name(self._leg, key), 1))
+            budget.spend(party, [step], lambda to: self._owed(earlier, to))
+            own = self._legs.setdefault(self._leg, {})
+            own[key] = own.get(key, 0) + 1
         self._resumed = False
         self.steps += 1
 
-    def _owed(self, to: budget.Budget) -> list[budget.Spent]:
-        """What was released before a state_dict that was loaded, as far as that budget did not hear of it."""
-        return owed(self, self._loaded, to)
+    def _owed(self, legs: Legs, to: budget.Budget) -> list[budget.Spent]:
+        """The releases of these legs that the budget did not hear of."""
+        lines = []
+        for leg, releases in legs.items():
+            for key, times in releases.items():
+                missing = times - to.heard.get(_name(leg, key), 0)
+                if missing > 0:
+                    what = f"{type(self).__name__}: {missing} releases before"
+                    lines.append(budget.Spent(what, self.released(key).repeated(missing), (_name(leg, key), missing)))
+        return lines
+
+    @property
+    def releases(self) -> dict[tuple[Any, ...], int]:
+        """How often what was released so far, by all legs; `released` tells the price of one."""
+        total: dict[tuple[Any, ...], int] = {}
+        for releases in self._legs.values():
+            for key, times in releases.items():
+                total[key] = total.get(key, 0) + times
+        return total
 
     @property
     def guarantee(self) -> Guarantee | None:
@@ -127,52 +146,30 @@ class PrivateSGD(ABC):
 
     def state_dict(self) -> dict[str, Any]:
         """The inner optimiser's state, and what was released so far."""
-        own = dict(self.releases)
-        for earlier in self._loaded.values():
-            for key, times in earlier.items():
-                own[key] -= times
-        legs = {**self._loaded, self._leg: {key: times for key, times in own.items() if times}}
-        spent = [[leg, list(key), times] for leg, releases in legs.items() for key, times in releases.items()]
+        spent = [[leg, list(key), times] for leg, releases in self._legs.items() for key, times in releases.items()]
         return {"optimizer": self.optimizer.state_dict(), "steps": self.steps, "releases": spent}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken, see this class. Raises BudgetExceeded, ConfigError for
-        what is no such state: with nothing charged or loaded."""
-        loaded: dict[str, dict[tuple[Any, ...], int]] = {}
-        total: dict[tuple[Any, ...], int] = {}
+        """Go on where `state_dict` was taken, see this class. Raises BudgetExceeded, ConfigError for what is no such state:
+        with nothing charged or loaded."""
+        legs: Legs = {}
         try:
             inner, steps = state_dict["optimizer"], int(state_dict["steps"])
             for leg, listed, times in state_dict["releases"]:
-                key = tuple(listed)
-                loaded.setdefault(leg, {})[key] = int(times)
-                total[key] = total.get(key, 0) + int(times)
+                legs.setdefault(leg, {})[tuple(listed)] = int(times)
         except (KeyError, TypeError, ValueError) as error:
             got = sorted(map(str, state_dict)) if isinstance(state_dict, dict) else type(state_dict).__name__
             raise ConfigError(f"DPSGD: got a state of {got} ({type(error).__name__}: {error}); want what DPSGD.state_dict() "
                               "returned, with optimizer, steps and releases: another optimiser's says nothing of what was "
                               "released") from None
-        budget.spend(self._party(), [], lambda to: owed(self, loaded, to))
+        budget.spend(self._party(), [], lambda to: self._owed(legs, to))
         self.optimizer.load_state_dict(inner)
         self.steps = steps
-        self.releases, self._loaded, self._leg, self._resumed = total, loaded, self._new_leg(), True
+        self._legs, self._leg, self._resumed = legs, self._new_leg(), True
 
     def __repr__(self) -> str:
         return (f"{type(self).__name__}(max_grad_norm={self.max_grad_norm:g}, noise_multiplier={self.noise_multiplier:g}, "
                 f"steps={self.steps})")
-
-
-def owed(
-    optimizer: PrivateSGD, legs: dict[str, dict[tuple[Any, ...], int]], to: budget.Budget
-) -> list[budget.Spent]:
-    """The releases of these legs of a training that the budget did not hear of."""
-    lines = []
-    for leg, releases in legs.items():
-        for key, times in releases.items():
-            missing = times - to.heard.get(_name(leg, key), 0)
-            if missing > 0:
-                what = f"{type(optimizer).__name__}: {missing} releases before"
-                lines.append(budget.Spent(what, optimizer.released(key).repeated(missing), (_name(leg, key), missing)))
-    return lines
 
 
 def _name(leg: str, key: tuple[Any, ...]) -> str:
