@@ -45,6 +45,7 @@ def describe(module: Any) -> tuple[Architecture, dict[str, Any]]:
         what = Problem(f"{kind.__name__} is one layer", "forward()", f"wrap it: torch.nn.Sequential({kind.__name__}(...))")
         return Architecture(kind.__name__, problems=(what,)), {}
     with TORCH:
+        mode = module.training  # a trace in another thread would change it
         work = _Description(module)
         training, evaluation = work.steps(True), work.steps(False)
     architecture = Architecture(
@@ -53,7 +54,7 @@ def describe(module: Any) -> tuple[Architecture, dict[str, Any]]:
         work.tensors,
         training,
         None if training == evaluation else evaluation,
-        module.training,
+        mode,
         tuple(dict.fromkeys(work.problems)),
     )
     return architecture, work.values

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import mpc
+from mpc.interop import describe as describing
 from tests.interop.models import CASES, Case
 from tests.owners import mixed
 
@@ -218,3 +220,46 @@ def test_torch_tensors_are_public_operands(dtype: str) -> None:
             return [s.reveal().tolist() for s in sums] + [float((x @ public).reveal()), float((public @ x).reveal())]
 
     assert run(program) == [[2, 2], [2, 2], [1, 0], [1, 0], [2, 2], [0, 2], [0, -2], 1, 1]
+
+
+def test_a_module_that_two_threads_describe_is_in_its_own_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trace sets the mode of the module; who is done with it meanwhile in another thread must not see that."""
+    traces: list[bool] = []
+    modes: list[bool] = []
+    began, ended = threading.Event(), threading.Event()
+
+    class Slow(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            traces.append(self.training)
+            if len(traces) == 3:  # the second description, until the first has ended
+                began.set()
+                assert ended.wait(10)
+            return x * 2
+
+    class Handing:
+        """A lock; who releases it first goes on when the other traces."""
+
+        def __init__(self) -> None:
+            self._lock = threading.Lock()
+
+        def __enter__(self) -> None:
+            self._lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self._lock.release()
+            began.wait(10)
+
+    monkeypatch.setattr(describing, "TORCH", Handing())
+    module = Slow().eval()
+
+    def described() -> None:
+        modes.append(describing.describe(module)[0].training)
+        ended.set()
+
+    threads = [threading.Thread(target=described, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert traces == [True, False, True, False]
+    assert modes == [False, False] and not module.training
