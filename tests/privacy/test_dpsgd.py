@@ -1,8 +1,6 @@
 """DP-SGD for torch models: clipping, noise, subsampling, price, and what it does to membership inference."""
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -16,16 +14,10 @@ from tests.privacy.noise import SIGNIFICANCE
 
 torch = pytest.importorskip("torch", reason="torch is not installed: want the extra `privacy`")
 pytest.importorskip("opacus", reason="opacus is not installed: want the extra `privacy`")
-pytestmark = pytest.mark.filterwarnings("error:Full backward hook is firing")  # DPSGD filters it
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other cost more than these sizes give."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("error:Full backward hook is firing"),  # DPSGD filters it
+]
 
 
 def network(inputs: int = 5, classes: int = 3) -> torch.nn.Module:
