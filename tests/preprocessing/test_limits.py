@@ -77,10 +77,10 @@ def test_what_would_need_too_much_is_refused_before_it_is_allocated(name: str) -
     body = requests.encode([REQUESTS[name]])
     dealing = KeyedDealing(keys(), LIMIT)
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(mpc.CorruptFrame):
         dealing.answer(body)
-    seconds = time.perf_counter() - started
+    seconds = time.thread_time() - started
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 4 * LIMIT + 8 * len(body)
