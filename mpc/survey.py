@@ -33,7 +33,9 @@ FASTEST: Final = 1e-9  # seconds: no difference of two clock readings is taken f
 def agreed(party: Party) -> Network:
     """The delay and bandwidth of the slowest link between parties, the same at all. Nine rounds.
 
-    Bandwidth counts what a party sends to all others together. The dealer's link is taken to be as good as the slowest.
+    Who enters an exchange last waits for less than the way, who enters first for more: of each exchange the longest wait counts,
+    and of these the shortest. Bandwidth counts what a party sends to all others together. The dealer's link is taken to be as
+    good as the slowest.
     """
     with party.scope("links"):
         delays, loads = [], []
@@ -48,11 +50,10 @@ def agreed(party: Party) -> Network:
             started = time.perf_counter()
             party.post(Kind.BROADCAST, party.next_op(), frame, (PROBE_WORDS,)).wait()
             loads.append(time.perf_counter() - started)
-        one_way = min(delays[1:])
-        seconds = max(min(loads) - one_way, FASTEST)
-        bandwidth = len(party.peers) * 8 * PROBE_WORDS / seconds
-        got = publish(party, Kind.BROADCAST, np.array([one_way * 1e9, bandwidth], np.uint64))
-        return Network(max(int(g[0]) for g in got) / 1e9, float(min(int(g[1]) for g in got)))
+        mine = np.array([1e9 * seconds for seconds in (*delays[1:], *loads)], np.uint64)
+        longest = np.max(publish(party, Kind.BROADCAST, mine), axis=0) / 1e9
+        one_way, load = float(longest[: DELAYS - 1].min()), float(longest[DELAYS - 1 :].min())
+        return Network(one_way, len(party.peers) * 8 * PROBE_WORDS / max(load - one_way, FASTEST))
 
 
 @dataclass
