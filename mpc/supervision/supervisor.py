@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from mpc.config import THREADS_VARIABLE, Launch
@@ -231,7 +232,8 @@ def _end_group(leader: int) -> None:
     until = time.monotonic() + PATIENCE
     while os.waitid(os.P_PID, leader, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None and time.monotonic() < until:
         time.sleep(0.002)
-    os.killpg(leader, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # a signal to the launcher's group ended it before it had a group of its own
+        os.killpg(leader, signal.SIGKILL)
 
 
 def _is_descriptor(stream: object, fd: int) -> bool:
