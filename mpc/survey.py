@@ -33,9 +33,9 @@ FASTEST: Final = 1e-9  # seconds: no difference of two clock readings is taken f
 def agreed(party: Party) -> Network:
     """The delay and bandwidth of the slowest link between parties, the same at all. Nine rounds.
 
-    Who enters an exchange last waits for less than the way, who enters first for more: of each exchange the longest wait counts,
-    and of these the shortest. Bandwidth counts what a party sends to all others together. The dealer's link is taken to be as
-    good as the slowest.
+    Who enters an exchange last waits for less than the way, who enters first for more: of each exchange the longest wait
+    counts, and of these the shortest. Bandwidth counts what a party sends to all others together. The dealer's link is
+    taken to be as good as the slowest.
     """
     with party.scope("links"):
         delays, loads = [], []

@@ -15,7 +15,7 @@ from mpc.privacy.dp import (
     sensitivity,
 )
 from mpc.privacy.dp.sgd import DPSGD
-from mpc.privacy.synthesis import GAN, MomentSynthesizer, SecretGAN, quality, replace_columns
+from mpc.privacy.synthesis import GAN, MarginalSynthesizer, MomentSynthesizer, SecretGAN, quality, replace_columns
 
 __all__ = [
     "DPSGD",
@@ -30,6 +30,7 @@ __all__ = [
     "Gaussian",
     "Guarantee",
     "Laplace",
+    "MarginalSynthesizer",
     "Mechanism",
     "MomentSynthesizer",
     "SecretGAN",

@@ -88,13 +88,19 @@ def histogram(x: SecretTensor, edges: Sequence[float]) -> Query:
     limits = [float(e) for e in edges]
     if len(limits) < 2 or any(not a < b for a, b in zip(limits, limits[1:], strict=False)):
         raise ValueError(f"edges {limits}; want at least two, rising")
+    above = reached(x, limits).sum(1)
+    return Query(above[:-1] - above[1:], 2.0, math.sqrt(2.0))
+
+
+def reached(x: SecretTensor, limits: Sequence[float]) -> SecretTensor:
+    """Bits 1{x >= limit}, (limits, n), integers, for x of shape (n,) and rising limits: whatever word x is, no bit is 1 behind
+    one that is 0, so their differences say to which one range it belongs."""
     party = x.party
     words = [int(fixed_point.encode(v, party.frac_bits).view(np.int64)) for v in limits]
     first = words[0] - 1
     party.note("histogram", words)
-    inside = _positive(party, _fixed(x), -first)  # from 0 on: then no word is at least one edge, but below a smaller one
-    above = SecretTensor(Value(party, party.protocol.at_least(inside, [w - first for w in words]))).sum(1)
-    return Query(above[:-1] - above[1:], 2.0, math.sqrt(2.0))
+    inside = _positive(party, _fixed(x), -first)  # from 0 on: then no word is at least one limit, but below a smaller one
+    return SecretTensor(Value(party, party.protocol.at_least(inside, [w - first for w in words])))
 
 
 def quantile(

@@ -15,8 +15,9 @@ all; for one known question a noisy answer (`reveal(dp=...)`) is better and chea
 """
 from mpc.privacy.synthesis import quality
 from mpc.privacy.synthesis.gan import GAN
+from mpc.privacy.synthesis.marginals import MarginalSynthesizer
 from mpc.privacy.synthesis.moments import MomentSynthesizer
 from mpc.privacy.synthesis.replace import replace_columns
 from mpc.privacy.synthesis.secret_gan import SecretGAN
 
-__all__ = ["GAN", "MomentSynthesizer", "SecretGAN", "quality", "replace_columns"]
+__all__ = ["GAN", "MarginalSynthesizer", "MomentSynthesizer", "SecretGAN", "quality", "replace_columns"]

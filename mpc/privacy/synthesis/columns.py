@@ -42,7 +42,7 @@ class Numeric:
         return len(self.modes) + 1 if len(self.modes) else 0
 
     def encode(self, values: Labels) -> Floats:
-        v = _numbers(values, self.name)
+        v = numbers(values, self.name)
         place = np.interp(v, self.knots, np.linspace(-EDGE, EDGE, len(self.knots)))[:, None]
         if not self.choices:
             return place
@@ -97,16 +97,16 @@ def learned(name: str, values: Labels) -> Column:
             raise ConfigError(f"column {name!r}: got {len(found)} distinct values; want at most {MOST_CATEGORIES} categories, "
                               "or numbers (a column that names a person is not for a GAN: replace it)")
         return Categorical(name, found)
-    v = _numbers(values, name)
+    v = numbers(values, name)
     found, counts = np.unique(v, return_counts=True)
     modes = found[counts >= FREQUENT * len(v)]
     rest = v[~np.isin(v, modes)]
     knots = np.quantile(rest if len(rest) else v, np.linspace(0, 1, KNOTS))
     knots = knots + np.arange(KNOTS) * 1e-9 * max(1.0, float(np.abs(knots).max()))  # increasing, for the inverse
-    return Numeric(name, knots, modes if len(found) > 1 else modes[:0], _whole(v))
+    return Numeric(name, knots, modes if len(found) > 1 else modes[:0], whole(v))
 
 
-def _whole(v: Floats) -> bool:
+def whole(v: Floats) -> bool:
     """Integers alone, such as doubles tell from each other."""
     return bool((v == np.rint(v)).all() and np.abs(v).max(initial=0.0) <= 2.0**53)
 
@@ -124,17 +124,23 @@ def declared(name: str, what: Any) -> Column:
     return Categorical(name, categories)
 
 
+def check_declared(table: Mapping[str, Any], public: Mapping[str, Any], where: str) -> None:
+    """Raises ConfigError for a declaration of no column and, ``where`` nothing may be learned from the data, for a column
+    without one."""
+    if strange := [name for name in public if name not in table]:
+        raise ConfigError(f"columns={strange}: the table has no such column; it has {list(table)}")
+    missing = [name for name in table if name not in public]
+    if where and missing:
+        raise ConfigError(f"{where} every column must be declared, columns={{name: (low, high) or [categories]}}; "
+                          f"{missing} are not: what is learned from the data is a release of them")
+
+
 class Encoder:
     """All columns side by side."""
 
     def __init__(self, table: Mapping[str, Labels], public: Mapping[str, Any] | None, only_declared: bool) -> None:
         public = public or {}
-        if strange := [name for name in public if name not in table]:
-            raise ConfigError(f"columns={strange}: the table has no such column; it has {list(table)}")
-        missing = [name for name in table if name not in public]
-        if only_declared and missing:
-            raise ConfigError("with epsilon every column must be declared, columns={name: (low, high) or [categories]}; "
-                              f"{missing} are not: what is learned from the data is a release of them")
+        check_declared(table, public, "with epsilon" if only_declared else "")
         self.columns = [declared(n, public[n]) if n in public else learned(n, table[n]) for n in table]
 
     @classmethod
@@ -171,7 +177,7 @@ class Encoder:
         return out
 
 
-def _numbers(values: Labels, name: str) -> Floats:
+def numbers(values: Labels, name: str) -> Floats:
     v = np.asarray(values, np.float64)
     if not np.isfinite(v).all():
         raise ValueError(f"column {name!r}: got values that are not finite (NaN or infinite); fill or drop them before")

@@ -14,6 +14,7 @@ from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.gaussian import Gaussian
 from mpc.privacy.dp.grid import positive
 from mpc.privacy.synthesis import gaussians
+from mpc.privacy.synthesis.labels import known, numbered, wanted
 from mpc.privacy.synthesis.records import ClearRecords, Floats, Records, SecretRecords, enlarged, triangle
 from mpc.tensor import SecretTensor
 
@@ -104,12 +105,7 @@ class MomentSynthesizer:
         rng = np.random.default_rng(self.seed)
         if not hasattr(self, "means_"):
             raise ConfigError("sample: nothing was fitted; call fit first")
-        if (n is None) == (labels is None):
-            raise ConfigError(f"sample: got n={n}, labels={labels!r}; want one of the two")
-        if labels is None:
-            numbers = rng.choice(len(self.classes_), n, p=self.counts_ / self.counts_.sum())
-        else:
-            numbers = numbered(np.asarray(labels), self.classes_)
+        numbers = wanted(n, labels, self.classes_, self.counts_ / self.counts_.sum(), rng)
         means = (self.means_ - self._centre) / self._unit
         u = gaussians.draw(means, gaussians.root(self.covariances_ / np.outer(self._unit, self._unit)), numbers, rng)
         x = u * self._unit + self._centre
@@ -229,21 +225,3 @@ def _sigma(epsilon: float, delta: float, releases: tuple[_Release, ...]) -> floa
         middle = (low + high) / 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
-
-
-def known(classes: Any) -> npt.NDArray[Any]:
-    """The labels 0 .. K - 1, or those listed. Raises ConfigError."""
-    found = np.arange(classes) if isinstance(classes, (int, np.integer)) else np.asarray(classes)
-    if found.ndim != 1 or not len(found) or len(np.unique(found)) != len(found):
-        raise ConfigError(f"classes={classes!r}; want a number of at least 1, or the distinct labels")
-    return found
-
-
-def numbered(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Positions of labels among the classes. Raises ConfigError for a label that is none of them."""
-    order = np.argsort(classes)
-    place = np.minimum(np.searchsorted(classes, labels, sorter=order), len(classes) - 1)
-    out = order[place]
-    if not np.array_equal(classes[out], labels):
-        raise ConfigError(f"got the label {labels[classes[out] != labels][:1].tolist()[0]!r}; want one of {classes.tolist()}")
-    return np.asarray(out, np.int64)

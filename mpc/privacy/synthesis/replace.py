@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mpc import prg
 from mpc.errors import ConfigError
 from mpc.privacy.synthesis.columns import columns_of
-from mpc.privacy.synthesis.moments import numbered
+from mpc.privacy.synthesis.labels import numbered
 
 
 def replace_columns(

@@ -11,7 +11,7 @@ from mpc.data import generator
 from mpc.errors import ConfigError, ShapeError
 from mpc.estimator import Classes, data, labels, secret
 from mpc.nn import functional
-from mpc.privacy.synthesis.moments import numbered
+from mpc.privacy.synthesis.labels import numbered
 from mpc.tensor import SecretTensor, cat, constant
 
 Floats = npt.NDArray[np.float64]

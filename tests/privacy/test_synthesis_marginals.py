@@ -1,0 +1,344 @@
+"""Counts of pairs of columns and what is drawn from them: exact without noise, private with it, shares as in clear."""
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpc
+from mpc.errors import ConfigError, ShapeError
+from mpc.privacy import Budget, BudgetExceeded, MarginalSynthesizer
+from mpc.privacy.synthesis import marginals, trees
+from mpc.privacy.synthesis.bins import Choices, Ranges, learned, public
+from tests.privacy.noise import attack, run, shared
+
+RNG = np.random.default_rng(5)
+ROWS = 400
+COLUMNS = {"age": (0, 79), "job": ["cook", "nurse", "smith"], "pay": (0.0, 100.0), "flag": ["yes"]}
+KINDS = np.array(["low", "high"])
+
+
+def table(rows: int = ROWS) -> dict[str, Any]:
+    """Pay follows the job, the job follows age, both follow the class."""
+    kind = RNG.integers(0, 2, rows)
+    age = np.clip(RNG.normal(30 + 20 * kind, 12, rows), 0, 79).astype(int)
+    job = np.where(RNG.random(rows) < 0.8, age * 3 // 80, RNG.integers(0, 3, rows))
+    pay = np.clip(20 + 25 * job + 10 * kind + RNG.normal(0, 5, rows), 0, 100)
+    return {"age": age, "job": np.array(COLUMNS["job"])[job], "pay": pay, "flag": np.full(rows, "yes"), "kind": KINDS[kind]}
+
+
+TABLE = table()
+FEATURES = {name: v for name, v in TABLE.items() if name != "kind"}
+FOUND = [public(name, what, 8) for name, what in COLUMNS.items()]
+SIZES = [8, 3, 8, 1]
+
+
+def codes(features: dict[str, Any]) -> list[np.ndarray]:
+    return [c.codes(features[c.name]) for c in FOUND]
+
+
+def counted(features: dict[str, Any], labels: Any) -> trees.Counts:
+    counts = marginals._counted(list(features.values()), labels, FOUND, KINDS)
+    return marginals._counts(counts, SIZES, 0.0)
+
+
+def numbers_of(features: dict[str, Any]) -> dict[str, Any]:
+    """As they are shared: categories as positions."""
+    return {**features, "job": codes(features)[1], "flag": np.zeros(len(features["flag"]))}
+
+
+# --- counts
+def test_counts_are_those_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marginals, "CHUNK", 20 * 64)  # several chunks, the last one smaller
+    got = counted(FEATURES, TABLE["kind"])
+    values = codes(FEATURES)
+    for k, kind in enumerate(KINDS):
+        mine = TABLE["kind"] == kind
+        for i, size in enumerate(SIZES):
+            assert got.single[i][k].tolist() == np.bincount(values[i][mine], minlength=size).tolist()
+        for i, j in itertools.combinations(range(4), 2):
+            want = np.zeros((SIZES[i], SIZES[j]))
+            np.add.at(want, (values[i][mine], values[j][mine]), 1)
+            assert np.array_equal(got.pairs[i, j][k], want)
+
+
+@pytest.mark.parametrize("record", [(0, "cook", 0.0), (79, "smith", 100.0), (-9999, "nurse", 1e9), (40, "cook", 55.5)])
+def test_one_record_moves_the_counts_by_their_sensitivity(record: Any) -> None:
+    more = {name: np.append(v, new) for (name, v), new in zip(FEATURES.items(), (*record, "yes"), strict=True)}
+    with_it = marginals._counted(list(more.values()), np.append(TABLE["kind"], "high"), FOUND, KINDS)
+    without = marginals._counted(list(FEATURES.values()), TABLE["kind"], FOUND, KINDS)
+    assert np.linalg.norm(with_it - without) == pytest.approx(math.sqrt(4 * 5 / 2))
+    noise = MarginalSynthesizer(1.0)._noise(SIZES, 2)
+    assert noise is not None and noise.sensitivity == math.sqrt(4 * 5 / 2)
+
+
+def secret(parties: int = 2, **settings: Any) -> list[Any]:
+    features, labels = numbers_of(FEATURES), (TABLE["kind"] == "high").astype(int)
+
+    def program(s: Any) -> Any:
+        x = {name: shared(s, v) for name, v in features.items()}
+        y = mpc.share(labels if s.rank == 1 else None, owner=1)
+        out = MarginalSynthesizer(bins=8, **settings).fit(x, y, columns=COLUMNS, classes=KINDS)
+        return out, [(line.reason, tuple(line.shape), line.recipients) for line in s.ledger]
+
+    return run(program, parties)
+
+
+@pytest.mark.parametrize("parties", [2, 3])
+def test_shares_give_the_counts_of_the_clear_way_and_reveal_one_tensor(parties: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marginals, "CHUNK", 40 * 150)
+    everybody = secret(parties)
+    want = MarginalSynthesizer(bins=8).fit(FEATURES, TABLE["kind"], columns=COLUMNS, classes=KINDS)
+    for got, lines in everybody:
+        assert got.tree_ == want.tree_ and got.counts_.tolist() == want.counts_.tolist()
+        for mine, theirs in zip(got._tree.chances, want._tree.chances, strict=True):
+            assert np.array_equal(mine, theirs)
+        cells = 20 + 8 * 3 + 8 * 8 + 8 + 3 * 8 + 3 + 8
+        assert lines == [(f"{marginals.WHAT}, without differential privacy", (2, cells), tuple(range(parties)))]
+    a, b = (got.sample(50) for got, _ in everybody[:2])
+    assert all(np.array_equal(a[0][name], b[0][name]) for name in COLUMNS) and np.array_equal(a[1], b[1])
+
+
+def test_on_shares_with_noise_the_guarantee_is_that_of_the_clear_way() -> None:
+    (got, lines), (other, _) = secret(epsilon=3.0)
+    clear = MarginalSynthesizer(3.0, bins=8).fit(FEATURES, TABLE["kind"], columns=COLUMNS, classes=KINDS)
+    assert got.guarantee_ is not None and clear.guarantee_ is not None
+    assert got.guarantee_.epsilon(1e-5) == clear.guarantee_.epsilon(1e-5) <= 3
+    assert len(lines) == 1 and "without" not in lines[0][0]
+    assert np.array_equal(got.counts_, other.counts_) and np.abs(got.counts_ - np.bincount(TABLE["kind"] == "high")).max() < 100
+
+
+def test_on_shares_whatever_word_a_value_is_it_counts_as_exactly_one() -> None:
+    """Also words that no input can be: then comparisons with several limits would contradict each other."""
+    words = np.array([0, 1, -1, 1 << 62, -(1 << 62), (1 << 63) - 1, -(1 << 63), 5 << 16, -(5 << 16)], np.int64)
+
+    def program(s: Any) -> Any:
+        zero = shared(s, np.zeros(len(words)))
+        share = s.protocol.add_public(zero._value.settled(exact=True), words.view(np.uint64))
+        x = mpc.SecretTensor(type(zero._value)(s, share))
+        return marginals._one_hot(x, [-3.0, 0.0, 2.5, 30000.0]).reveal()
+
+    for hot in run(program):
+        assert np.isin(hot, (0, 1)).all() and (hot.sum(0) == 1).all()
+        assert hot.argmax(0)[[0, 1, 2, 7, 8]].tolist() == [2, 2, 1, 3, 0]
+
+
+def test_on_shares_one_class_and_columns_of_one_value() -> None:
+    def program(s: Any) -> Any:
+        x = {"a": shared(s, [0, 0, 1, 1, 1]), "b": shared(s, np.zeros(5))}
+        return MarginalSynthesizer().fit(x, columns={"a": ["p", "q"], "b": ["only"]})
+
+    got = run(program)[0]
+    assert got.counts_.tolist() == [5]
+    made = got.sample(4000)
+    assert abs((made["a"] == "q").mean() - 0.6) < 0.04 and set(made["b"]) == {"only"}
+
+
+# --- privacy
+def test_epsilon_is_kept_and_used() -> None:
+    with Budget(epsilon=2.01, delta=1e-5) as budget:
+        maker = MarginalSynthesizer(2, 1e-5).fit(TABLE, label="kind", columns=COLUMNS, classes=KINDS)
+    assert maker.guarantee_ is not None and 1.95 < maker.guarantee_.epsilon(1e-5) <= 2
+    assert [s.what for s in budget.spent][0].endswith(marginals.WHAT) and len(budget.spent) == 1
+    assert budget.used == pytest.approx(maker.guarantee_.epsilon(1e-5), rel=1e-6)
+    with budget, pytest.raises(BudgetExceeded):
+        maker.fit(TABLE, label="kind", columns=COLUMNS, classes=KINDS)
+    assert maker.guarantee_ is None and len(budget.spent) == 1
+    with pytest.raises(ConfigError, match="call fit first"):
+        maker.sample(1)
+
+
+def test_a_release_beyond_the_budget_opens_nothing() -> None:
+    def program(s: Any) -> Any:
+        x = {"a": shared(s, [0, 0, 1, 1, 1]), "b": shared(s, np.zeros(5))}
+        with Budget(epsilon=0.5, delta=1e-5) as budget, pytest.raises(BudgetExceeded):
+            MarginalSynthesizer(1.0).fit(x, columns={"a": ["p", "q"], "b": (0, 1)})
+        return len(s.ledger), budget.used
+
+    assert run(program) == [(0, 0.0)] * 2
+
+
+def test_the_noise_is_as_large_as_it_is_said_to_be() -> None:
+    exact = marginals._counted(list(FEATURES.values()), TABLE["kind"], FOUND, KINDS)
+    noise = MarginalSynthesizer(1.0)._noise(SIZES, 2)
+    assert noise is not None
+    std = noise.on_grid(1.0, exact.size)[0].std
+    assert 3.73 * math.sqrt(10) < std < 4.15 * math.sqrt(10)  # 3.73: the ideal Gaussian for (1, 1e-5), for one number
+    off = np.concatenate([(marginals._opened(exact, noise) - exact).ravel() for _ in range(40)])
+    assert (off % 1 == 0).all() and abs(off.std() / std - 1) < 0.03 and abs(off.mean()) < 0.1 * std
+
+
+def test_no_attack_tells_whether_a_record_is_there() -> None:
+    """The best statistic there is: the sum of the ten cells that the record is in; the others say nothing of it."""
+    noise = MarginalSynthesizer(1.0, delta=1e-5)._noise(SIZES, 2)
+    near, far = (marginals._opened(np.full((200_000, 10), present), noise).sum(1) for present in (1.0, 0.0))
+    assert 0.1 < attack(near, far, 1e-5) <= 1.0
+    assert 0.1 < attack(-far, -near, 1e-5) <= 1.0
+
+
+# --- the tree
+def test_the_tree_has_what_belongs_together_side_by_side() -> None:
+    rng = np.random.default_rng(3)
+    a = rng.integers(0, 4, 3000)
+    b = np.where(rng.random(3000) < 0.7, a, rng.integers(0, 4, 3000))
+    c = np.where(rng.random(3000) < 0.7, b, rng.integers(0, 4, 3000))
+    x = {"a": a, "c": c, "alone": rng.integers(0, 5, 3000), "b": b}
+    for epsilon in (None, 1.0):
+        maker = MarginalSynthesizer(epsilon).fit(x, columns={n: list(range(5 if n == "alone" else 4)) for n in x})
+        edges = {frozenset(edge) for edge in maker.tree_.items() if edge[1] is not None}
+        assert {frozenset("ab"), frozenset("bc")} <= edges and frozenset("ac") not in edges
+        if epsilon is None:
+            assert maker.tree_["alone"] is None
+        made = maker.sample(20_000)
+        for p, q, least in (("a", "b", 0.7), ("b", "c", 0.7), ("a", "c", 0.5)):
+            assert abs((made[p] == made[q]).mean() - (x[p] == x[q]).mean()) < 0.03 and (made[p] == made[q]).mean() > least
+
+
+def test_samples_have_the_distribution_of_the_table() -> None:
+    maker = MarginalSynthesizer(bins=8).fit(TABLE, label="kind", columns=COLUMNS)
+    made = maker.sample(40_000)
+    for kind in KINDS:
+        real, drawn = ({n: v[t["kind"] == kind] for n, v in t.items()} for t in (TABLE, made))
+        for name in ("age", "job", "pay"):
+            want, got = ({c.name: np.bincount(c.codes(t[c.name]), minlength=c.size) / len(t["kind"]) for c in FOUND}[name]
+                         for t in (real, drawn))  # fmt: skip
+            np.testing.assert_allclose(got, want, atol=0.015)
+    assert abs((made["kind"] == "high").mean() - (TABLE["kind"] == "high").mean()) < 0.01
+    assert made["age"].dtype.kind == "i" and made["age"].min() >= 0 and made["age"].max() <= 79
+    assert made["pay"].min() >= 0 and made["pay"].max() <= 100
+
+
+def test_what_comes_back_has_the_form_of_what_went_in() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = MarginalSynthesizer().fit(pandas.DataFrame(TABLE), label="kind").sample(labels=["high", "low", "high"])
+    assert isinstance(frame, pandas.DataFrame) and frame["kind"].tolist() == ["high", "low", "high"]
+    features, labels = MarginalSynthesizer().fit(FEATURES, TABLE["kind"]).sample(7)
+    assert list(features) == list(FEATURES) and labels.shape == (7,)
+    assert list(MarginalSynthesizer().fit(FEATURES).sample(7)) == list(FEATURES)
+
+
+def test_seeds_repeat_samples_and_never_the_noise() -> None:
+    def made(seed: int, epsilon: float | None) -> Any:
+        fitted = MarginalSynthesizer(epsilon, seed=seed).fit(TABLE, label="kind", columns=COLUMNS, classes=KINDS)
+        return fitted.sample(200)["pay"].tolist(), fitted.counts_.tolist()
+
+    assert made(1, None) == made(1, None) != made(2, None)
+    assert made(1, 1.0)[1] != made(1, 1.0)[1]
+
+
+def test_a_small_epsilon_keeps_what_a_classifier_needs() -> None:
+    linear = pytest.importorskip("sklearn.linear_model", reason="scikit-learn is not installed")
+    train, test = table(6000), table(4000)
+
+    def features(t: dict[str, Any]) -> Any:
+        return np.stack([t["age"] / 80, t["pay"] / 100, *(t["job"] == j for j in COLUMNS["job"])], 1)
+
+    def accuracy(t: dict[str, Any]) -> float:
+        return linear.LogisticRegression(max_iter=500).fit(features(t), t["kind"]).score(features(test), test["kind"])
+
+    made = MarginalSynthesizer(1.0).fit(train, label="kind", columns=COLUMNS, classes=KINDS).sample(6000)
+    assert accuracy(made) > accuracy(train) - 0.03 > 0.7
+
+
+# --- post-processing
+@pytest.mark.parametrize("seed", range(5))
+def test_the_simplex_is_met_at_the_nearest_point(seed: int) -> None:
+    values = np.random.default_rng(seed).normal(0, 10, (4, 6))
+    got = trees.simplex(values, 7.0)
+    assert got.sum() == pytest.approx(7.0) and got.min() >= 0
+    moved = (values - got)[got > 0]
+    np.testing.assert_allclose(moved, moved[0])  # where it is not clipped, the same step for all,
+    assert (values[got == 0] <= moved[0] + 1e-9).all()  # and what is clipped would have gone below 0
+
+
+def test_a_fitted_table_has_its_margins() -> None:
+    rng = np.random.default_rng(2)
+    true = rng.dirichlet(np.ones(12), 2).reshape(2, 3, 4) * 500
+    got = trees.fitted(true + rng.normal(0, 5, true.shape), true.sum(2), true.sum(1), np.full(2, 500.0))
+    np.testing.assert_allclose(got.sum(2), true.sum(2), rtol=1e-3)
+    np.testing.assert_allclose(got.sum(1), true.sum(1), rtol=1e-6)
+    assert got.min() >= 0 and np.abs(got - true).max() < 20
+
+
+def test_noise_alone_ties_nothing() -> None:
+    rng = np.random.default_rng(4)
+    independent = np.full((1, 10, 10), 3.0)
+    ties = [trees.tie(rng.poisson(3.0, (1, 10, 10)) + rng.normal(0, 20, (1, 10, 10)), independent, 20.0) for _ in range(300)]
+    assert abs(np.mean(ties)) < 4 * np.std(ties) / math.sqrt(300)
+
+
+def test_a_class_without_records_is_no_trouble() -> None:
+    maker = MarginalSynthesizer().fit(FEATURES, TABLE["kind"], columns=COLUMNS, classes=["low", "high", "none"])
+    made = maker.sample(labels=["none"] * 20)
+    assert len(made[0]["age"]) == 20 and maker.counts_[2] == 1
+
+
+# --- columns
+def test_ranges_hold_what_they_say() -> None:
+    rng = np.random.default_rng(0)
+    whole = public("w", (3, 12), 4)
+    assert isinstance(whole, Ranges) and whole.edges.tolist() == [3, 5, 8, 10, 13]
+    assert whole.codes(np.array([-5, 3, 4, 5, 12, 13, 99])).tolist() == [0, 0, 0, 1, 3, 3, 3]
+    assert np.unique(whole.drawn(np.repeat(np.arange(4), 200), rng)).tolist() == list(range(3, 13))
+    assert public("few", (1, 3), 16).size == 3
+    edges = public("e", (0, 1, 10, 100), 16)
+    assert isinstance(edges, Ranges) and edges.size == 3 and edges.drawn(np.full(500, 2), rng).max() == 100
+    real = public("r", (0.0, 1.0), 4)
+    assert real.limits == [0.25, 0.5, 0.75] and real.codes(np.array([0.25])).tolist() == [1]
+
+
+def test_learned_ranges_leave_frequent_values_alone() -> None:
+    rng = np.random.default_rng(0)
+    gains = np.where(rng.random(2000) < 0.9, 0, rng.integers(1, 50_000, 2000))
+    column = learned("gain", gains, 16)
+    assert isinstance(column, Ranges) and column.whole
+    drawn = column.drawn(column.codes(gains), rng)
+    assert np.array_equal(drawn == 0, gains == 0) and drawn.max() <= gains.max()
+    few = learned("few", np.array([1.5, 2.5, 1.5]), 16)
+    assert isinstance(few, Choices) and few.categories.tolist() == [1.5, 2.5]
+    real = learned("real", np.r_[np.zeros(500), rng.normal(size=500)], 8)
+    assert (real.drawn(real.codes(np.zeros(9)), rng) == 0).all()
+
+
+@pytest.mark.parametrize(("settings", "wrong", "error", "says"), [
+    ({"epsilon": -1.0}, {}, ValueError, "epsilon"),
+    ({"delta": 1.0}, {}, ValueError, "delta"),
+    ({"bins": 0}, {}, ConfigError, "bins"),
+    ({"epsilon": 1.0}, {"columns": None}, ConfigError, "every column must be declared"),
+    ({"epsilon": 1.0}, {"columns": {"age": (0, 79)}}, ConfigError, "job"),
+    ({"epsilon": 1.0}, {"classes": None}, ConfigError, "want classes="),
+    ({}, {"columns": {"ages": (0, 79)}}, ConfigError, "no such column"),
+    ({}, {"columns": {"age": (79, 0)}}, ConfigError, "low"),
+    ({}, {"columns": {"age": (0, 5, 5, 9)}}, ConfigError, "rising edges"),
+    ({}, {"columns": {"job": ["cook"]}}, ConfigError, "'job'.*nurse|'job'.*smith"),
+    ({}, {"y": TABLE["kind"][:-1]}, ShapeError, "columns of shapes"),
+    ({}, {"y": np.full(ROWS, "other")}, ConfigError, "other"),
+    ({}, {"X": np.zeros((5, 5))}, ConfigError, "want a table"),
+    ({}, {"X": {}}, ConfigError, "without columns"),
+    ({}, {"label": "kind"}, ConfigError, "label='kind' and y"),
+    ({}, {"X": {**FEATURES, "pay": np.where(TABLE["pay"] > 50, np.nan, 1.0)}}, ValueError, "not finite"),
+    ({"bins": 5000}, {"columns": {"pay": (0.0, 1.0), "age": (0.0, 1.0)}}, ConfigError, "cells"),
+])  # fmt: skip
+def test_refusals(settings: dict[str, Any], wrong: dict[str, Any], error: type[Exception], says: str) -> None:
+    given = {"X": FEATURES, "y": TABLE["kind"], "columns": COLUMNS, "classes": KINDS, **wrong}
+    with pytest.raises(error, match=says):
+        MarginalSynthesizer(**settings).fit(**given)
+
+
+def test_refusals_on_shares() -> None:
+    def program(s: Any) -> None:
+        a, y = shared(s, [0, 1, 1]), shared(s, [0, 0, 1])
+        with pytest.raises(ConfigError, match="on shares every column must be declared"):
+            MarginalSynthesizer().fit({"a": a}, y, classes=2)
+        with pytest.raises(ConfigError, match="on shares want classes="):
+            MarginalSynthesizer().fit({"a": a}, y, columns={"a": (0, 1)})
+        for wrong in ({"a": a, "b": np.zeros(3)}, {"a": np.zeros(3)}):
+            with pytest.raises(ConfigError, match="some columns secret"):
+                MarginalSynthesizer().fit(wrong, y, columns=dict.fromkeys(wrong, (0, 1)), classes=2)
+        with pytest.raises(ShapeError, match="columns of shapes"):
+            MarginalSynthesizer().fit({"a": a, "b": shared(s, [1.0])}, y, columns={"a": (0, 1), "b": (0, 1)}, classes=2)
+
+    run(program)
