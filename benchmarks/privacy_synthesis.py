@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from mpc.benchmarks import machine, privacy_digits
+from mpc.benchmarks import machine, privacy_adult, privacy_digits
 from mpc.privacy.synthesis import GAN, quality
 
 Array = npt.NDArray[Any]
@@ -68,7 +68,7 @@ def mnist(folder: Path, epochs: int | None, found: dict[str, Any], write: Callab
     test = _idx(folder / "mnist" / "t10k-images-idx3-ubyte.gz"), _idx(folder / "mnist" / "t10k-labels-idx1-ubyte.gz")
     train, validation = (x[:55000], y[:55000]), (x[55000:], y[55000:])
     gan = GAN(epochs=epochs or 20, batch_size=128, hidden=(256, 256), lr=1e-3)
-    found.update(settings=_settings(gan), history=[])
+    found.update(settings=privacy_adult.settings_of(gan), history=[])
     best: tuple[float, Any] = (0.0, None)
     small = SVC(C=5.0)
     started = time.process_time()
@@ -107,85 +107,10 @@ def _idx(path: Path) -> Array:
     return np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 28, 28) if images else np.frombuffer(raw, np.uint8, offset=8)
 
 
-def _settings(gan: GAN) -> dict[str, Any]:
-    return {**vars(gan.settings), "components": gan.components}
-
-
-# --- Adult: a table of numbers and categories
-NAMES: Final = ("age workclass fnlwgt education education-num marital-status occupation relationship race sex capital-gain "
-                "capital-loss hours-per-week native-country income").split()  # fmt: skip
-NUMBERS: Final = ("age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week")
-
-
-RANGES: Final = {"age": (17, 90), "fnlwgt": (10_000, 1_500_000), "education-num": (1, 16), "capital-gain": (0, 100_000),
-                 "capital-loss": (0, 4_500), "hours-per-week": (1, 99)}  # fmt: skip
-
-
-def adult(folder: Path, epochs: int | None, found: dict[str, Any], write: Callable[[], None]) -> None:
-    """adult.data trains the GAN, but for 5,000 rows that settings are chosen on; adult.test tests."""
-    train, validation, test = _adult(folder)
-    gan = GAN(epochs=epochs or 30, batch_size=500, hidden=(128, 128), lr=5e-4)
-    found.update(settings=_settings(gan))
-    made = gan.fit(train, label="income").sample(len(train["age"]))
-    for part, real in (("validation", validation), ("test", test)):
-        found[part] = {n: u._asdict() for n, u in _worth(train, made, real).items()}
-    found["marginals"] = {n: round(v, 4) for n, v in quality.marginals(test, made).items()}
-    found["pairs"] = quality.pairs(test, made)
-    features = _features(train)
-    found["nearness"] = quality.nearness(features(train), features(validation), features(made)[:5000])._asdict()
-
-
-def adult_private(folder: Path, epochs: int | None, found: dict[str, Any], write: Callable[[], None]) -> None:
-    """The same with epsilon 3, nothing chosen. Ranges and categories count as public (the data's description has them)."""
-    train, _, test = _adult(folder)
-    public = {n: RANGES[n] if n in RANGES else np.unique(train[n]).tolist() for n in NAMES[:-1]}
-    gan = GAN(epochs=epochs or 10, batch_size=500, hidden=(128, 128), lr=1e-3, average=0.99, epsilon=3.0)
-    found.update(settings=_settings(gan))
-    made = gan.fit(train, label="income", columns=public, classes=["<=50K", ">50K"]).sample(len(train["age"]))
-    found.update(test={n: u._asdict() for n, u in _worth(train, made, test).items()})
-    found["most frequent"] = float((test["income"] == "<=50K").mean())
-
-
-def _adult(folder: Path) -> tuple[dict[str, Array], ...]:
-    """Training, validation and test rows."""
-    rows, test = (_table(folder / "adult" / name) for name in ("adult.data", "adult.test"))
-    place = np.random.default_rng(0).permutation(len(rows["age"]))
-    return *({n: v[part] for n, v in rows.items()} for part in (place[5000:], place[:5000])), test
-
-
-def _features(train: dict[str, Array]) -> Callable[[dict[str, Array]], Array]:
-    known = {n: np.unique(train[n]) for n in NAMES[:-1] if n not in NUMBERS}
-    offset, scale = _numbers(train).mean(0), _numbers(train).std(0)
-
-    def features(t: dict[str, Array]) -> Array:
-        hot = [(t[n][:, None] == values).astype(float) for n, values in known.items()]
-        return np.hstack([(_numbers(t) - offset) / scale, *hot])
-
-    return features
-
-
-def _worth(train: dict[str, Array], made: dict[str, Array], real: dict[str, Array]) -> dict[str, quality.Utility]:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
-
-    features = _features(train)
-    sets = [(features(t), t["income"]) for t in (train, made, real)]
-    models = {"logistic": LogisticRegression(max_iter=500), "boosting": HistGradientBoostingClassifier(random_state=0)}
-    return {name: quality.utility(model, *sets) for name, model in models.items()}
-
-
-def _numbers(t: dict[str, Array]) -> Array:
-    return np.stack([np.log1p(t[n]) if n.startswith("capital") else t[n] for n in NUMBERS], 1).astype(float)
-
-
-def _table(path: Path) -> dict[str, Array]:
-    lines = [line.rstrip(".").split(", ") for line in path.read_text().splitlines() if line and not line.startswith("|")]
-    return {n: np.array(c, float if n in NUMBERS else str) for n, c in zip(NAMES, zip(*lines, strict=True), strict=True)}
-
-
 CASES: Final[dict[str, Callable[[Path, int | None, dict[str, Any], Callable[[], None]], None]]] = {
-    "mnist": mnist, "adult": adult, "adult-private": adult_private, "digits": privacy_digits.moments,
-    "digits-shares": privacy_digits.shares, "digits-gan": privacy_digits.gan,
+    "mnist": mnist, "adult": privacy_adult.plain, "adult-private": privacy_adult.private, "adult-marginals":
+    privacy_adult.marginals, "adult-shares": privacy_adult.shares, "digits": privacy_digits.moments, "digits-shares":
+    privacy_digits.shares, "digits-gan": privacy_digits.gan,
 }  # fmt: skip
 
 if __name__ == "__main__":
