@@ -126,6 +126,26 @@ def test_on_shares_whatever_word_a_value_is_it_counts_as_exactly_one() -> None:
         assert hot.argmax(0)[[0, 1, 2, 7, 8]].tolist() == [2, 2, 1, 3, 0]
 
 
+def test_on_shares_more_records_than_a_fixed_point_number_holds_are_counted() -> None:
+    def program(s: Any) -> Any:
+        x = {"a": shared(s, np.arange(33_000) % 3 == 0), "b": shared(s, np.zeros(33_000))}
+        return MarginalSynthesizer().fit(x, columns={"a": (0, 1), "b": ["only"]}).counts_.tolist()
+
+    assert run(program) == [[33_000]] * 2
+
+
+def test_on_shares_limits_that_are_encoded_alike_and_those_at_the_ends_of_the_range() -> None:
+    def program(s: Any) -> Any:
+        x = shared(s, [-32767.9, -1.0, 0.5, 0.500001, 1.0, 32767.9])
+        return [marginals._one_hot(x, limits).reveal() for limits in (
+            [0.5, 0.5 + 1e-7, 0.5 + 2e-7], [-32767.99, 32767.99], [-32767.999999, -32767.9, 32767.9, 32767.999999], [0.0])]  # fmt: skip
+
+    for hot in run(program)[0]:
+        assert np.isin(hot, (0, 1)).all() and (hot.sum(0) == 1).all()
+    assert run(program)[0][0].argmax(0).tolist() == [0, 0, 3, 3, 3, 3]
+    assert run(program)[0][2].argmax(0).tolist() == [2, 2, 2, 2, 2, 3]
+
+
 def test_on_shares_one_class_and_columns_of_one_value() -> None:
     def program(s: Any) -> Any:
         x = {"a": shared(s, [0, 0, 1, 1, 1]), "b": shared(s, np.zeros(5))}
@@ -159,6 +179,34 @@ def test_a_release_beyond_the_budget_opens_nothing() -> None:
         return len(s.ledger), budget.used
 
     assert run(program) == [(0, 0.0)] * 2
+
+
+@pytest.mark.parametrize("columns", [{"a": ["only"]}, {"a": ["only"], "b": (0, 1)}, {"a": (0, 1), "b": (0.0, 1.0)}])
+@pytest.mark.parametrize("classes", [None, 1, 3])
+def test_on_shares_every_party_is_charged_once_and_for_what_the_guarantee_says(columns: Any, classes: int | None) -> None:
+    """A column of one value once put the counts on another grid than that of which ``guarantee_`` speaks."""
+    def program(s: Any) -> Any:
+        x, y = {name: shared(s, [0, 1, 1]) for name in columns}, None if classes is None else shared(s, [0, 1, 2])
+        with Budget(epsilon=5, delta=1e-5) as budget:
+            maker = MarginalSynthesizer(1.0).fit(x, y, columns=columns, classes=classes)
+        opened = [line.reason for line in s.ledger]
+        assert len(budget.spent) == len(opened) == 1 and opened == [marginals.WHAT] and maker.guarantee_ is not None
+        values = np.concatenate([v.ravel() for v in raw.pop(s.rank)])
+        return budget.used, maker.guarantee_.epsilon(1e-5), [v % 1 for v in values]
+
+    raw: dict[int, list[Any]] = {}
+    opened = marginals._opened
+
+    def kept(counts: Any, noise: Any) -> Any:
+        out = opened(counts, noise)
+        raw.setdefault(counts.party.rank, []).append(out)
+        return out
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(marginals, "_opened", kept)
+        everybody = run(program)
+    for used, epsilon, rest in everybody:
+        assert used == epsilon <= 1.0 and not any(rest)
 
 
 def test_the_noise_is_as_large_as_it_is_said_to_be() -> None:
@@ -279,7 +327,7 @@ def test_a_class_without_records_is_no_trouble() -> None:
 # --- columns
 def test_ranges_hold_what_they_say() -> None:
     rng = np.random.default_rng(0)
-    whole = public("w", (3, 12), 4)
+    whole = public("w", (np.int64(3), np.int64(12)), 4)
     assert isinstance(whole, Ranges) and whole.edges.tolist() == [3, 5, 8, 10, 13]
     assert whole.codes(np.array([-5, 3, 4, 5, 12, 13, 99])).tolist() == [0, 0, 0, 1, 3, 3, 3]
     assert np.unique(whole.drawn(np.repeat(np.arange(4), 200), rng)).tolist() == list(range(3, 13))
@@ -313,6 +361,10 @@ def test_learned_ranges_leave_frequent_values_alone() -> None:
     ({}, {"columns": {"ages": (0, 79)}}, ConfigError, "no such column"),
     ({}, {"columns": {"age": (79, 0)}}, ConfigError, "low"),
     ({}, {"columns": {"age": (0, 5, 5, 9)}}, ConfigError, "rising edges"),
+    ({}, {"columns": {"age": (2**60, 2**60 + 5)}}, ConfigError, "2.53"),
+    ({}, {"columns": {"pay": (-1e308, 1e308)}}, ConfigError, "2.53"),
+    ({}, {"columns": {"pay": (0, 1, 2**60)}}, ConfigError, "2.53"),
+    ({}, {"X": {"few": np.where(TABLE["pay"] > 50, np.nan, 1.0)}, "columns": {}}, ValueError, "not finite"),
     ({}, {"columns": {"job": ["cook"]}}, ConfigError, "'job'.*nurse|'job'.*smith"),
     ({}, {"y": TABLE["kind"][:-1]}, ShapeError, "columns of shapes"),
     ({}, {"y": np.full(ROWS, "other")}, ConfigError, "other"),
@@ -335,6 +387,9 @@ def test_refusals_on_shares() -> None:
             MarginalSynthesizer().fit({"a": a}, y, classes=2)
         with pytest.raises(ConfigError, match="on shares want classes="):
             MarginalSynthesizer().fit({"a": a}, y, columns={"a": (0, 1)})
+        for beyond in ((0, 100_000), (-1e5, 0.0), (0.0, 1.0, 4e4, 5e4)):
+            with pytest.raises(ConfigError, match="'a'.*less than 32768"):
+                MarginalSynthesizer(1.0).fit({"a": a}, columns={"a": beyond})
         for wrong in ({"a": a, "b": np.zeros(3)}, {"a": np.zeros(3)}):
             with pytest.raises(ConfigError, match="some columns secret"):
                 MarginalSynthesizer().fit(wrong, y, columns=dict.fromkeys(wrong, (0, 1)), classes=2)

@@ -1,8 +1,9 @@
 """Columns of a table as one of finitely many values each: a range of numbers, or a category; and back."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from mpc.privacy.synthesis.columns import MOST_CATEGORIES, Categorical, Floats, 
 from mpc.privacy.synthesis.labels import numbered
 
 Codes = npt.NDArray[np.int64]
+
+MOST: Final = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,10 @@ Column = Ranges | Choices
 def public(name: str, what: Any, bins: int) -> Column:
     """A column from what is public: (low, high) numbers in a tuple, more than two rising numbers in one (edges of ranges, the
     last of which holds its end), or a list of categories. Raises ConfigError."""
+    if isinstance(what, tuple):
+        what = tuple(v.item() if isinstance(v, np.number) else v for v in what)
+    if isinstance(what, tuple) and any(isinstance(v, (int, float)) and abs(v) > MOST for v in what):
+        raise ConfigError(f"column {name!r}: got {what!r}; want numbers up to 2^53, which doubles tell from each other")
     if not isinstance(what, tuple) or len(what) == 2:
         column = declared(name, what)
         if isinstance(column, Categorical):
@@ -93,9 +100,19 @@ def public(name: str, what: Any, bins: int) -> Column:
     return Ranges(name, np.array([*what[:-1], what[-1] + 1 if integers else what[-1]], np.float64), integers)
 
 
+def check_reachable(columns: Iterable[Column], most: float) -> None:
+    """Secret values are |v| < ``most``. Raises ConfigError for a range that begins where none can be."""
+    for column in columns:
+        if beyond := [v for v in column.limits if not abs(v) < most]:
+            raise ConfigError(f"column {column.name!r}: a range or position that begins at {beyond[0]:g}; want less than {most:g}, "
+                              "as secret numbers are: scale the column before it is shared, and what is declared of it")
+
+
 def learned(name: str, values: Labels, bins: int) -> Column:
     """A column from its values, in ranges that hold about as many rows each; values that are frequent, and whatever has few
     distinct values, stay by themselves. It says extremes, quantiles and frequent values of them."""
+    if np.asarray(values).dtype.kind == "f":
+        numbers(values, name)
     found, counts = np.unique(np.asarray(values), return_counts=True)
     if found.dtype.kind not in "iuf" or len(found) <= bins:
         if len(found) > MOST_CATEGORIES:

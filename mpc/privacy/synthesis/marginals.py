@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import ConfigError, ShapeError
+from mpc.fixed_point import bound
+from mpc.ops.value import from_public
 from mpc.privacy.dp import budget, sensitivity
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.gaussian import Gaussian
 from mpc.privacy.dp.grid import positive
 from mpc.privacy.synthesis import trees
-from mpc.privacy.synthesis.bins import Column, learned, public
+from mpc.privacy.synthesis.bins import Choices, Column, check_reachable, learned, public
 from mpc.privacy.synthesis.columns import check_declared, columns_of
 from mpc.privacy.synthesis.labels import apart, known, numbered, wanted
 from mpc.tensor import SecretTensor, cat
@@ -98,6 +100,8 @@ class MarginalSynthesizer:
         if (cells := sum(sizes) ** 2 * len(kinds)) > MOST_CELLS:
             raise ConfigError(f"fit: {sum(sizes)} values of {len(sizes)} columns and {len(kinds)} classes are {cells} cells; "
                               f"want at most {MOST_CELLS}: leave columns out, or declare wider ranges (bins=)")
+        if secret:
+            check_reachable([*found, Choices("of the labels", kinds)], bound(next(iter(table.values())).party.frac_bits))
         noise = self._noise(sizes, len(kinds))
         count = _counted_secret if secret else _counted
         opened = _opened(count(list(table.values()), y, found, kinds), noise)
@@ -142,8 +146,9 @@ class MarginalSynthesizer:
 def _opened(counts: Any, noise: Gaussian | None) -> Floats:
     """Integers, at whoever may see them. Charged to the open budgets."""
     if isinstance(counts, SecretTensor):
-        out = counts.reveal(dp=noise, reason=WHAT + ("" if noise else ", without differential privacy"))
-        return np.asarray(out, np.float64)
+        # integers of scale 0, which noise of step 1 fits, and which may exceed what a fixed-point number can be
+        reason = WHAT + ("" if noise else ", without differential privacy")
+        return np.asarray(counts.reveal(dp=noise, reason=reason, check_range=False), np.float64)
     if noise is None:
         return np.asarray(counts)
     mechanism, guarantee = noise.on_grid(1.0, counts.size)
@@ -211,7 +216,7 @@ def _counted_secret(values: list[Any], y: Any, columns: list[Column], classes: n
         hot = cat([_one_hot(v.detach()[chunk], c.limits) for c, v in zip(columns, values, strict=True)]).T
         apart = hot
         if len(classes) > 1:
-            kinds = _one_hot(y.detach()[chunk], [k - 0.5 for k in range(1, len(classes))]).T
+            kinds = _one_hot(y.detach()[chunk], Choices("of the labels", classes).limits).T
             apart = (kinds.unsqueeze(2) * hot.unsqueeze(1)).reshape(hot.shape[0], len(classes) * width)
         product = apart.T @ hot
         total = product if total is None else total + product
@@ -222,8 +227,8 @@ def _counted_secret(values: list[Any], y: Any, columns: list[Column], classes: n
 
 def _one_hot(x: SecretTensor, limits: list[float]) -> SecretTensor:
     """(limits + 1, rows): in which of the ranges between rising limits x is; exactly one, whatever word it is."""
-    if not limits:
-        return (x * 0 + 1).unsqueeze(0)
+    if not limits:  # of scale 0, as comparisons are: else the counts would have another step than the noise
+        return SecretTensor(from_public(x.party, np.ones((1, x.shape[0])), 0))
     above = sensitivity.reached(x, limits)
     return cat([1 - above[:1], above[:-1] - above[1:], above[-1:]])
 
