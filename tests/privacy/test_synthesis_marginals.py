@@ -75,6 +75,19 @@ def test_one_record_moves_the_counts_by_their_sensitivity(record: Any) -> None:
     assert noise is not None and noise.sensitivity == math.sqrt(4 * 5 / 2)
 
 
+@pytest.mark.parametrize("record", [(0, "cook", 0.0), (-9999, "smith", 1e9), (40, "nurse", 55.5)])
+def test_a_replaced_record_moves_the_counts_by_at_most_root_two_of_that(record: Any) -> None:
+    before = marginals._counted(list(FEATURES.values()), TABLE["kind"], FOUND, KINDS)
+    moved = []
+    for row in range(20):
+        other = {name: v.copy() for name, v in FEATURES.items()}
+        for (name, v), new in zip(other.items(), (*record, "yes"), strict=True):
+            other[name] = np.where(np.arange(ROWS) == row, new, v)
+        kind = np.where(np.arange(ROWS) == row, KINDS[int(TABLE["kind"][row] == "low")], TABLE["kind"])
+        moved.append(np.linalg.norm(marginals._counted(list(other.values()), kind, FOUND, KINDS) - before))
+    assert moved == pytest.approx([math.sqrt(2 * 4 * 5 / 2)] * 20)  # of another class, no cell stays
+
+
 def secret(parties: int = 2, **settings: Any) -> list[Any]:
     features, labels = numbers_of(FEATURES), (TABLE["kind"] == "high").astype(int)
 
@@ -137,13 +150,15 @@ def test_on_shares_more_records_than_a_fixed_point_number_holds_are_counted() ->
 def test_on_shares_limits_that_are_encoded_alike_and_those_at_the_ends_of_the_range() -> None:
     def program(s: Any) -> Any:
         x = shared(s, [-32767.9, -1.0, 0.5, 0.500001, 1.0, 32767.9])
-        return [marginals._one_hot(x, limits).reveal() for limits in (
-            [0.5, 0.5 + 1e-7, 0.5 + 2e-7], [-32767.99, 32767.99], [-32767.999999, -32767.9, 32767.9, 32767.999999], [0.0])]  # fmt: skip
+        alike, ends = [0.5, 0.5 + 1e-7, 0.5 + 2e-7], [-32767.99, 32767.99]
+        both = [-32767.999999, -32767.9, 32767.9, 32767.999999]
+        return [marginals._one_hot(x, limits).reveal() for limits in (alike, ends, both, [0.0])]
 
-    for hot in run(program)[0]:
+    found = run(program)[0]
+    for hot in found:
         assert np.isin(hot, (0, 1)).all() and (hot.sum(0) == 1).all()
-    assert run(program)[0][0].argmax(0).tolist() == [0, 0, 3, 3, 3, 3]
-    assert run(program)[0][2].argmax(0).tolist() == [2, 2, 2, 2, 2, 3]
+    assert found[0].argmax(0).tolist() == [0, 0, 3, 3, 3, 3]
+    assert found[2].argmax(0).tolist() == [2, 2, 2, 2, 2, 3]
 
 
 def test_on_shares_one_class_and_columns_of_one_value() -> None:
@@ -157,12 +172,51 @@ def test_on_shares_one_class_and_columns_of_one_value() -> None:
     assert abs((made["a"] == "q").mean() - 0.6) < 0.04 and set(made["b"]) == {"only"}
 
 
+def test_on_shares_neither_cost_nor_refusal_depends_on_what_is_secret() -> None:
+    """One record far outside, of a category and a class that do not exist."""
+    def program(s: Any, values: list[float]) -> Any:
+        x, y = {"a": shared(s, values), "b": shared(s, values)}, shared(s, values)
+        MarginalSynthesizer(1.0).fit(x, y, columns={"a": ["p", "q"], "b": (0.0, 5.0)}, classes=3)
+        report = s.report().to_dict()
+        return report["rounds"], report["bytes_sent"], report["offline_bytes"]
+
+    usual, strange = (run(lambda s, v=v: program(s, v)) for v in ([0.0, 1.0, 1.0], [-32000.5, 17.0, 32767.0]))
+    assert usual == strange and usual[0][1] > 0
+
+
 # --- privacy
+def test_in_clear_a_refusal_comes_before_anything_is_charged() -> None:
+    with Budget(epsilon=2, delta=1e-5) as budget:
+        for wrong in ({"job": np.full(ROWS, "other")}, {"pay": np.full(ROWS, np.nan)}, {"kind": np.full(ROWS, "none")}):
+            maker = MarginalSynthesizer(1.0)
+            with pytest.raises((ConfigError, ValueError)):
+                maker.fit({**TABLE, **wrong}, label="kind", columns=COLUMNS, classes=KINDS)
+            assert maker.guarantee_ is None and not hasattr(maker, "counts_")
+    assert not budget.spent
+
+
+def test_on_shares_every_cell_has_noise_of_its_own_and_as_much_as_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    size, rows, opened, caught = 60, 50, marginals._opened, []
+    monkeypatch.setattr(marginals, "_opened", lambda counts, noise: caught.append(opened(counts, noise)) or caught[-1])
+
+    def program(s: Any) -> Any:
+        x = {name: shared(s, np.arange(rows)) for name in "ab"}
+        return MarginalSynthesizer(1.0).fit(x, shared(s, np.zeros(rows)), columns=dict.fromkeys("ab", range(size)), classes=2)
+
+    got = run(program)[0]
+    want = marginals._counted([np.arange(rows)] * 2, np.zeros(rows), got._columns, np.arange(2))
+    noise = got._noise([size, size], 2)
+    assert noise is not None and np.array_equal(*caught) and want.shape == (2, size * size + 2 * size)
+    off = (caught[0] - want).ravel() / noise.on_grid(1.0, want.size)[0].std
+    assert abs(off.std() - 1) < 0.04 and abs(off.mean()) < 0.05  # 7440 cells: 4.9 and 4.3 standard errors
+    assert all(abs(np.mean(off[lag:] * off[:-lag])) < 0.06 for lag in (1, 2, size, want.shape[1]))
+
+
 def test_epsilon_is_kept_and_used() -> None:
     with Budget(epsilon=2.01, delta=1e-5) as budget:
         maker = MarginalSynthesizer(2, 1e-5).fit(TABLE, label="kind", columns=COLUMNS, classes=KINDS)
     assert maker.guarantee_ is not None and 1.95 < maker.guarantee_.epsilon(1e-5) <= 2
-    assert [s.what for s in budget.spent][0].endswith(marginals.WHAT) and len(budget.spent) == 1
+    assert budget.spent[0].what.endswith(marginals.WHAT) and len(budget.spent) == 1
     assert budget.used == pytest.approx(maker.guarantee_.epsilon(1e-5), rel=1e-6)
     with budget, pytest.raises(BudgetExceeded):
         maker.fit(TABLE, label="kind", columns=COLUMNS, classes=KINDS)
@@ -316,6 +370,73 @@ def test_noise_alone_ties_nothing() -> None:
     independent = np.full((1, 10, 10), 3.0)
     ties = [trees.tie(rng.poisson(3.0, (1, 10, 10)) + rng.normal(0, 20, (1, 10, 10)), independent, 20.0) for _ in range(300)]
     assert abs(np.mean(ties)) < 4 * np.std(ties) / math.sqrt(300)
+
+
+def test_noise_alone_ties_nothing_also_where_few_values_are_frequent() -> None:
+    """What is expected of independence is noisy itself, most where one value has nearly all records."""
+    rng, rows, noise, ties = np.random.default_rng(4), 30_000, 40.0, []
+    chances = [np.r_[0.9, np.full(39, 0.1 / 39)], np.r_[0.9, 0.1]]
+    for _ in range(150):
+        true = rng.multinomial(rows, np.outer(*chances).ravel()).reshape(1, 40, 2)
+        single = [trees.simplex(v + rng.normal(0, noise, v.shape), rows)[None] for v in (true[0].sum(1), true[0].sum(0))]
+        independent = trees._independent(single, 0, 1, np.array([float(rows)]))
+        ties.append(trees.tie(true + rng.normal(0, noise, true.shape), independent, noise))
+    assert np.mean(ties) < 4 * np.std(ties) / math.sqrt(150)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_the_counts_are_there_is_a_tree_to_draw_from(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    with np.errstate(all="raise", under="ignore"):
+        for _ in range(25):
+            sizes, classes = rng.choice([1, 2, 3, 8, 30], rng.integers(1, 7)), rng.integers(1, 4)
+            noise, level = rng.choice([0.0, 0.7, 300.0, 1e7]), rng.choice([0.0, 1.0, -50.0, 1e6])
+
+            def table(*shape: int, noise: float = noise, level: float = level) -> Any:
+                return np.rint(level * (rng.random(shape) < 0.3) + rng.normal(0, noise, shape))
+
+            pairs = {(i, j): table(classes, sizes[i], sizes[j]) for i, j in itertools.combinations(range(len(sizes)), 2)}
+            tree = trees.grow(trees.Counts([table(classes, n) for n in sizes], pairs, noise))
+            assert sorted(tree.order) == list(range(len(sizes))) and (tree.records >= 1).all()
+            places = {j: at for at, j in enumerate(tree.order)}
+            assert all(p is None or places[p] < places[j] for j, p in enumerate(tree.parents))
+            for chances in tree.chances:
+                assert (np.diff(chances, axis=2) >= 0).all() and chances.min() >= 0
+                np.testing.assert_allclose(chances[:, :, -1], 1, atol=1e-9)
+            drawn = tree.draw(rng.integers(0, classes, 100), rng)
+            assert (drawn >= 0).all() and (drawn < sizes).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_forest_of_ties_is_heavier(seed: int) -> None:
+    """Against every set of edges without a circle."""
+    rng, n = np.random.default_rng(seed), 5
+    ties = rng.normal(0.3, 1, (n, n))
+    ties = np.where(rng.random((n, n)) < 0.2, -np.inf, ties)
+    ties = np.triu(ties, 1) + np.triu(ties, 1).T
+    ties[np.diag_indices(n)] = -np.inf
+    best, edges = 0.0, list(itertools.combinations(range(n), 2))
+    for chosen in itertools.chain.from_iterable(itertools.combinations(edges, k) for k in range(1, n)):
+        group = list(range(n))
+        for a, b in chosen:
+            if group[a] == group[b]:
+                break
+            group = [group[a] if g == group[b] else g for g in group]
+        else:
+            best = max(best, sum(ties[e] for e in chosen))
+    parents, order = trees._spanning(ties)
+    assert sum(ties[j, p] for j, p in enumerate(parents) if p is not None) == pytest.approx(best)
+    assert sorted(order) == list(range(n))
+    assert trees._spanning(np.full((3, 3), -np.inf))[0] == [None] * 3
+    assert trees._spanning(np.full((1, 1), -np.inf)) == ([None], [0])
+
+
+@pytest.mark.parametrize("epsilon", [0.01, 100.0])
+def test_an_epsilon_of_nearly_nothing_and_one_of_nearly_everything_give_records(epsilon: float) -> None:
+    maker = MarginalSynthesizer(epsilon).fit(FEATURES, TABLE["kind"], columns=COLUMNS, classes=[*KINDS, "nobody"])
+    made, kinds = maker.sample(500)
+    assert set(kinds) <= {*KINDS, "nobody"} and all(len(v) == 500 for v in made.values())
+    assert np.isfinite(made["pay"]).all() and set(made["job"]) <= set(COLUMNS["job"])
 
 
 def test_a_class_without_records_is_no_trouble() -> None:

@@ -104,8 +104,8 @@ def check_reachable(columns: Iterable[Column], most: float) -> None:
     """Secret values are |v| < ``most``. Raises ConfigError for a range that begins where none can be."""
     for column in columns:
         if beyond := [v for v in column.limits if not abs(v) < most]:
-            raise ConfigError(f"column {column.name!r}: a range or position that begins at {beyond[0]:g}; want less than {most:g}, "
-                              "as secret numbers are: scale the column before it is shared, and what is declared of it")
+            raise ConfigError(f"column {column.name!r}: a range or position that begins at {beyond[0]:g}; want less than "
+                              f"{most:g}, as secret numbers are: scale the column before it is shared, and its declaration")
 
 
 def learned(name: str, values: Labels, bins: int) -> Column:

@@ -54,9 +54,10 @@ class MarginalSynthesizer:
 
     Sensitivity: one person has one record; neighbours differ by that record being there or counting for nothing. With d columns
     it adds 1 to one cell of each of d (d + 1) / 2 tables, so the L2 norm is the root of that; a record *replaced* by another
-    moves them sqrt(2) times as far. The noise is `Gaussian` (discrete, exactly accounted for). ``guarantee_`` holds the price,
-    every open `Budget` is charged. Without epsilon there is no guarantee: the counts open exactly. Columns that are of no use
-    cost noise: leave them out.
+    moves them sqrt(2) times as far: half as much epsilon again up to 3, and at 10, where the noise is narrow and bounded, there
+    may be no guarantee of that. On shares how many records there are is public. The noise is `Gaussian`: integers, accounted
+    for as what is drawn. ``guarantee_`` holds the price, every open `Budget` is charged. Without epsilon there is no guarantee:
+    the counts open exactly. Columns that are of no use cost noise: leave them out.
 
     ``seed`` repeats the samples; it never touches the noise, which comes from the operating system.
     """
@@ -80,9 +81,13 @@ class MarginalSynthesizer:
         numbers outside count in the first or last range. ``classes``: the labels there are, or their number K for 0 .. K - 1.
         Both are wanted with epsilon and for secret columns, elsewhere what is not said is learned from the data.
 
-        On shares a category or label is its position in its list; whatever word a secret value is, it counts as one value, the
-        nearest. Every party calls it; to all parties is revealed exactly one tensor, named in the ledger. Cost, with W values
-        of all columns together: W comparisons a row, and a product (classes * W x rows) @ (rows x W).
+        In clear a label or category that is not declared, or a number that is not finite, is refused before anything opens or
+        is charged. That it was, and the message, are in no guarantee and for the data's holder alone: where others would see
+        that there is no result, make such values one more category.
+        On shares nothing is refused for what a secret holds. A category or label is its position in its list; whatever word a
+        value is, it counts as exactly one, the nearest (at the ends of the ring, where no number is, as the first). Every party
+        calls it; to all parties is revealed exactly one tensor, named in the ledger. Cost, with W values of all columns
+        together: W comparisons a row, and a product (classes * W x rows) @ (rows x W).
         Raises ShapeError, ConfigError, ValueError; BudgetExceeded before anything opens.
         """
         self.__dict__.pop("tree_", None)  # whatever fails below: no samples of another fit

@@ -75,8 +75,11 @@ def grow(counts: Counts) -> Tree:
 
 def tie(table: Floats, independent: Floats, noise: float) -> float:
     """How much more a table (classes, a, b) differs from independence than chance and noise make it: Pearson's statistic, each
-    cell less its expectation, weighed by the deviation that the cell has."""
-    excess = (table - independent) ** 2 - independent - noise**2
+    cell less its expectation, weighed by the deviation that the cell has. What is expected of independence comes from noisy
+    counts of its own: to a cell (a, b) they bring as much noise as the shares of a and b say."""
+    total = independent.sum((1, 2), keepdims=True)
+    shares = [independent.sum(axis, keepdims=True) / total for axis in (1, 2)]
+    excess = (table - independent) ** 2 - independent - noise**2 * (1 + shares[0] ** 2 + shares[1] ** 2)
     return float((excess / (independent + 3 * noise + 1)).sum())
 
 
