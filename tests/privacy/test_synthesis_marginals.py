@@ -11,6 +11,7 @@ import pytest
 import mpc
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy import Budget, BudgetExceeded, MarginalSynthesizer
+from mpc.privacy.dp import accounting
 from mpc.privacy.synthesis import marginals, trees
 from mpc.privacy.synthesis.bins import Choices, Ranges, learned, public
 from tests.privacy.noise import attack, run, shared
@@ -273,6 +274,19 @@ def test_the_noise_is_as_large_as_it_is_said_to_be() -> None:
     assert (off % 1 == 0).all() and abs(off.std() / std - 1) < 0.03 and abs(off.mean()) < 0.1 * std
 
 
+@pytest.mark.parametrize(("columns", "epsilon"), [(1, 1.0), (4, 0.3), (4, 3.0), (14, 1.0), (5, 10.0)])
+def test_epsilon_holds_by_another_account(columns: int, epsilon: float) -> None:
+    """A record is one step in each of d (d + 1) / 2 cells: so often the exact privacy loss of one cell, composed."""
+    noise = MarginalSynthesizer(epsilon)._noise([4] * columns, 2)
+    assert noise is not None
+    cells = columns * (columns + 1) // 2
+    mechanism, guarantee = noise.on_grid(1.0, 2 * 16 * cells)
+    one = accounting.from_pmf(*mechanism.pmf(), 1)
+    exact, replaced = (one.repeated(times).epsilon(1e-5) for times in (cells, 2 * cells))
+    assert 0.6 * epsilon < exact <= guarantee.epsilon(1e-5) + 1e-3 <= epsilon + 1e-3  # 1e-4 a cell is rounded up
+    assert replaced <= 1.5 * guarantee.epsilon(1e-5)
+
+
 def test_no_attack_tells_whether_a_record_is_there() -> None:
     """The best statistic there is: the sum of the ten cells that the record is in; the others say nothing of it."""
     noise = MarginalSynthesizer(1.0, delta=1e-5)._noise(SIZES, 2)
@@ -476,6 +490,8 @@ def test_learned_ranges_leave_frequent_values_alone() -> None:
     ({"epsilon": -1.0}, {}, ValueError, "epsilon"),
     ({"delta": 1.0}, {}, ValueError, "delta"),
     ({"bins": 0}, {}, ConfigError, "bins"),
+    ({"seed": -1}, {}, ValueError, "non-negative"),
+    ({}, {"columns": {"age": np.array(["young", "old"], object)}}, ConfigError, "'age'.*type int64"),
     ({"epsilon": 1.0}, {"columns": None}, ConfigError, "every column must be declared"),
     ({"epsilon": 1.0}, {"columns": {"age": (0, 79)}}, ConfigError, "job"),
     ({"epsilon": 1.0}, {"classes": None}, ConfigError, "want classes="),

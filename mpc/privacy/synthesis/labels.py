@@ -20,7 +20,10 @@ def known(classes: Any) -> npt.NDArray[Any]:
 def numbered(labels: npt.NDArray[Any], classes: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Positions of labels among the classes. Raises ConfigError for a label that is none of them."""
     order = np.argsort(classes)
-    place = np.minimum(np.searchsorted(classes, labels, sorter=order), len(classes) - 1)
+    try:
+        place = np.minimum(np.searchsorted(classes, labels, sorter=order), len(classes) - 1)
+    except TypeError:  # text among objects, and numbers
+        raise ConfigError(f"got labels of type {labels.dtype}; want some of {classes.tolist()}") from None
     out = order[place]
     if not np.array_equal(classes[out], labels):
         raise ConfigError(f"got the label {labels[classes[out] != labels][:1].tolist()[0]!r}; want one of {classes.tolist()}")

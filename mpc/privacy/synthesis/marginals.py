@@ -54,10 +54,9 @@ class MarginalSynthesizer:
 
     Sensitivity: one person has one record; neighbours differ by that record being there or counting for nothing. With d columns
     it adds 1 to one cell of each of d (d + 1) / 2 tables, so the L2 norm is the root of that; a record *replaced* by another
-    moves them sqrt(2) times as far: half as much epsilon again up to 3, and at 10, where the noise is narrow and bounded, there
-    may be no guarantee of that. On shares how many records there are is public. The noise is `Gaussian`: integers, accounted
-    for as what is drawn. ``guarantee_`` holds the price, every open `Budget` is charged. Without epsilon there is no guarantee:
-    the counts open exactly. Columns that are of no use cost noise: leave them out.
+    moves them sqrt(2) times as far, for at most half as much epsilon again. On shares how many records there are is public. The
+    noise is `Gaussian`: integers, accounted for as what is drawn. ``guarantee_`` holds the price, every open `Budget` is
+    charged. Without epsilon there is no guarantee: the counts open exactly. Columns of no use cost noise: leave them out.
 
     ``seed`` repeats the samples; it never touches the noise, which comes from the operating system.
     """
@@ -68,6 +67,7 @@ class MarginalSynthesizer:
             raise ValueError(f"delta {delta!r}; want more than 0 and less than 1")
         if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or bins < 1:
             raise ConfigError(f"bins={bins!r}; want an integer of at least 1")
+        np.random.default_rng(seed)  # refuses what is none before anything is spent
         self.delta, self.bins, self.seed = float(delta), int(bins), seed
         self.guarantee_: Guarantee | None = None
 
@@ -151,9 +151,8 @@ class MarginalSynthesizer:
 def _opened(counts: Any, noise: Gaussian | None) -> Floats:
     """Integers, at whoever may see them. Charged to the open budgets."""
     if isinstance(counts, SecretTensor):
-        # integers of scale 0, which noise of step 1 fits, and which may exceed what a fixed-point number can be
         reason = WHAT + ("" if noise else ", without differential privacy")
-        return np.asarray(counts.reveal(dp=noise, reason=reason, check_range=False), np.float64)
+        return np.asarray(counts.reveal(dp=noise, reason=reason, check_range=False), np.float64)  # not of fixed point: of scale 0
     if noise is None:
         return np.asarray(counts)
     mechanism, guarantee = noise.on_grid(1.0, counts.size)
