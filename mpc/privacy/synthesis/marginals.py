@@ -152,7 +152,7 @@ def _opened(counts: Any, noise: Gaussian | None) -> Floats:
     """Integers, at whoever may see them. Charged to the open budgets."""
     if isinstance(counts, SecretTensor):
         reason = WHAT + ("" if noise else ", without differential privacy")
-        return np.asarray(counts.reveal(dp=noise, reason=reason, check_range=False), np.float64)  # not of fixed point: of scale 0
+        return np.asarray(counts.reveal(dp=noise, reason=reason, check_range=False), np.float64)  # integers: no fixed point
     if noise is None:
         return np.asarray(counts)
     mechanism, guarantee = noise.on_grid(1.0, counts.size)
