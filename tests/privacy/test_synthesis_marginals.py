@@ -14,7 +14,8 @@ from mpc.privacy import Budget, BudgetExceeded, MarginalSynthesizer
 from mpc.privacy.dp import accounting
 from mpc.privacy.synthesis import marginals, trees
 from mpc.privacy.synthesis.bins import Choices, Ranges, learned, public
-from tests.privacy.noise import attack, run, shared
+from tests.privacy.noise import attack, run
+from tests.privacy.noise import shared as owned
 
 RNG = np.random.default_rng(5)
 ROWS = 400
@@ -35,6 +36,11 @@ TABLE = table()
 FEATURES = {name: v for name, v in TABLE.items() if name != "kind"}
 FOUND = [public(name, what, 8) for name, what in COLUMNS.items()]
 SIZES = [8, 3, 8, 1]
+
+
+def shared(s: Any, values: Any) -> mpc.SecretTensor:
+    """Numbers that no party holds alone: what one party holds it compares and counts by itself, without the protocol."""
+    return owned(s, values) + mpc.share(np.zeros(len(values)) if s.rank == 1 else None, owner=1)
 
 
 def codes(features: dict[str, Any]) -> list[np.ndarray]:
@@ -93,7 +99,7 @@ def secret(parties: int = 2, **settings: Any) -> list[Any]:
     features, labels = numbers_of(FEATURES), (TABLE["kind"] == "high").astype(int)
 
     def program(s: Any) -> Any:
-        x = {name: shared(s, v) for name, v in features.items()}
+        x = {name: (owned if name == "job" else shared)(s, v) for name, v in features.items()}
         y = mpc.share(labels if s.rank == 1 else None, owner=1)
         out = MarginalSynthesizer(bins=8, **settings).fit(x, y, columns=COLUMNS, classes=KINDS)
         return out, [(line.reason, tuple(line.shape), line.recipients) for line in s.ledger]
@@ -132,6 +138,7 @@ def test_on_shares_whatever_word_a_value_is_it_counts_as_exactly_one() -> None:
     def program(s: Any) -> Any:
         zero = shared(s, np.zeros(len(words)))
         share = s.protocol.add_public(zero._value.settled(exact=True), words.view(np.uint64))
+        assert share.owner is None
         x = mpc.SecretTensor(type(zero._value)(s, share))
         return marginals._one_hot(x, [-3.0, 0.0, 2.5, 30000.0]).reveal()
 
@@ -419,6 +426,15 @@ def test_whatever_the_counts_are_there_is_a_tree_to_draw_from(seed: int) -> None
                 np.testing.assert_allclose(chances[:, :, -1], 1, atol=1e-9)
             drawn = tree.draw(rng.integers(0, classes, 100), rng)
             assert (drawn >= 0).all() and (drawn < sizes).all()
+
+
+def test_chances_that_are_rounded_to_less_than_one_draw_the_last_value() -> None:
+    class Highest:
+        def random(self, n: int) -> Any:
+            return np.full(n, np.nextafter(1.0, 0.0))
+
+    tree = trees.Tree(np.ones(1), [0, 1], [None, 0], [np.full((1, 1, 3), 1 - 1e-9), np.full((1, 3, 2), 1 - 1e-9)])
+    assert tree.draw(np.zeros(4, np.int64), Highest()).tolist() == [[2, 1]] * 4  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("seed", range(5))
