@@ -30,7 +30,8 @@ def from_torch(module: Any, owner: int | None = 0) -> Imported:
     buffers are shared at the session's scale, error 2^-17, |w| < 2^15 at 16 fraction bits. Rounds: three.
 
     torch.fx traces ``forward`` in training and in evaluation mode: its steps may depend on the mode and on shapes, not on
-    values, and arguments that have a plain default keep it. The result is in the mode the owner's module is in.
+    values, and arguments that have a plain default keep it; no other thread may run the module meanwhile. The result is in the
+    mode the owner's module is in.
 
     Raises at every party: NotSupported listing everything that is not supported, ConfigError when architectures differ,
     FixedPointRangeError for weights beyond the range.

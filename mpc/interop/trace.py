@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import get_ident
 from typing import Any, NamedTuple
 
 from mpc.interop.architecture import Problem
@@ -44,9 +45,19 @@ def trace(root: Any, training: bool) -> Trace:
 
     blocked: dict[Any, Problem] = {}
 
+    own = get_ident()
+
     class Tracer(torch.fx.Tracer):
+        """torch.fx replaces methods of all modules while it traces: what another thread calls is not traced."""
+
         def is_leaf_module(self, m: Any, module_qualified_name: str) -> bool:
             return m in blocked or super().is_leaf_module(m, module_qualified_name)
+
+        def call_module(self, m: Any, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            return super().call_module(m, forward, args, kwargs) if get_ident() == own else forward(*args, **kwargs)
+
+        def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+            return super().getattr(attr, attr_val, parameter_proxy_cache) if get_ident() == own else attr_val
 
     paths = {part: name for name, part in root.named_modules()}
     while root not in blocked:

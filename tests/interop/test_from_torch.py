@@ -4,6 +4,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -263,3 +264,27 @@ def test_a_module_that_two_threads_describe_is_in_its_own_mode(monkeypatch: pyte
         thread.join(20)
     assert traces == [True, False, True, False]
     assert modes == [False, False] and not module.training
+
+
+def test_what_other_threads_run_meanwhile_is_not_traced() -> None:
+    """torch.fx replaces methods of all modules while one is traced."""
+    outputs: list[Any] = []
+    other, x = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU()), torch.ones(1, 3)
+
+    class Waiting(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(3, 2)
+
+        def forward(self, x: Any) -> Any:
+            with ThreadPoolExecutor() as pool:
+                for module in (other, self.layer):
+                    outputs.append(pool.submit(module, torch.ones(1, 3)).result())
+            return self.layer(x)
+
+    module = Waiting()
+    architecture, _ = describing.describe(module)
+    for mode in range(2):  # training and evaluation
+        assert torch.equal(outputs[2 * mode], other(x)) and torch.equal(outputs[2 * mode + 1], module.layer(x))
+    assert [s.op for s in architecture.steps] == ["input", "layer", "output"] and architecture.evaluation is None
+    assert not [name for name in vars(module) if "tensor_constant" in name]
