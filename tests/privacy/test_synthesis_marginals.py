@@ -236,11 +236,12 @@ def test_epsilon_is_kept_and_used() -> None:
 def test_a_release_beyond_the_budget_opens_nothing() -> None:
     def program(s: Any) -> Any:
         x = {"a": shared(s, [0, 0, 1, 1, 1]), "b": shared(s, np.zeros(5))}
+        before = s.report().to_dict()["bytes_sent"]
         with Budget(epsilon=0.5, delta=1e-5) as budget, pytest.raises(BudgetExceeded):
             MarginalSynthesizer(1.0).fit(x, columns={"a": ["p", "q"], "b": (0, 1)})
-        return len(s.ledger), budget.used
+        return len(s.ledger), budget.used, s.report().to_dict()["bytes_sent"] - before  # nor is anything compared
 
-    assert run(program) == [(0, 0.0)] * 2
+    assert run(program) == [(0, 0.0, 0)] * 2
 
 
 @pytest.mark.parametrize("columns", [{"a": ["only"]}, {"a": ["only"], "b": (0, 1)}, {"a": (0, 1), "b": (0.0, 1.0)}])
