@@ -112,7 +112,7 @@ def mnist_private(folder: Path, epochs: int | None, found: dict[str, Any], write
         return float(SVC(C=5.0).fit(made[0][:10000], made[1][:10000]).score(encoded(real[0]), real[1]))
 
     def moments(epsilon: float | None, residual: float | None) -> Split:
-        limits = {"low": -bound, "high": bound, "max_norm": 1.0, "max_residual": residual} if epsilon else {}
+        limits: dict[str, Any] = {"low": -bound, "high": bound, "max_norm": 1.0, "max_residual": residual} if epsilon else {}
         return MomentSynthesizer(epsilon, 1e-5, covariance="class", **limits).fit(rows, y, classes=10).sample(10000)
 
     rows = encoded(x)

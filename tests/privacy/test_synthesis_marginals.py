@@ -12,7 +12,7 @@ import mpc
 from mpc.errors import ConfigError, ShapeError
 from mpc.privacy import Budget, BudgetExceeded, MarginalSynthesizer
 from mpc.privacy.dp import accounting
-from mpc.privacy.synthesis import marginals, trees
+from mpc.privacy.synthesis import counting, marginals, trees
 from mpc.privacy.synthesis.bins import Choices, Ranges, learned, public
 from tests.privacy.noise import attack, run
 from tests.privacy.noise import shared as owned
@@ -48,8 +48,8 @@ def codes(features: dict[str, Any]) -> list[np.ndarray]:
 
 
 def counted(features: dict[str, Any], labels: Any) -> trees.Counts:
-    counts = marginals._counted(list(features.values()), labels, FOUND, KINDS)
-    return marginals._counts(counts, SIZES, 0.0)
+    counts = counting.in_clear(list(features.values()), labels, FOUND, KINDS)
+    return counting.tables(counts, SIZES, 0.0)
 
 
 def numbers_of(features: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def numbers_of(features: dict[str, Any]) -> dict[str, Any]:
 
 # --- counts
 def test_counts_are_those_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marginals, "CHUNK", 20 * 64)  # several chunks, the last one smaller
+    monkeypatch.setattr(counting, "CHUNK", 20 * 64)  # several chunks, the last one smaller
     got = counted(FEATURES, TABLE["kind"])
     values = codes(FEATURES)
     for k, kind in enumerate(KINDS):
@@ -75,8 +75,8 @@ def test_counts_are_those_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("record", [(0, "cook", 0.0), (79, "smith", 100.0), (-9999, "nurse", 1e9), (40, "cook", 55.5)])
 def test_one_record_moves_the_counts_by_their_sensitivity(record: Any) -> None:
     more = {name: np.append(v, new) for (name, v), new in zip(FEATURES.items(), (*record, "yes"), strict=True)}
-    with_it = marginals._counted(list(more.values()), np.append(TABLE["kind"], "high"), FOUND, KINDS)
-    without = marginals._counted(list(FEATURES.values()), TABLE["kind"], FOUND, KINDS)
+    with_it = counting.in_clear(list(more.values()), np.append(TABLE["kind"], "high"), FOUND, KINDS)
+    without = counting.in_clear(list(FEATURES.values()), TABLE["kind"], FOUND, KINDS)
     assert np.linalg.norm(with_it - without) == pytest.approx(math.sqrt(4 * 5 / 2))
     noise = MarginalSynthesizer(1.0)._noise(SIZES, 2)
     assert noise is not None and noise.sensitivity == math.sqrt(4 * 5 / 2)
@@ -84,14 +84,14 @@ def test_one_record_moves_the_counts_by_their_sensitivity(record: Any) -> None:
 
 @pytest.mark.parametrize("record", [(0, "cook", 0.0), (-9999, "smith", 1e9), (40, "nurse", 55.5)])
 def test_a_replaced_record_moves_the_counts_by_at_most_root_two_of_that(record: Any) -> None:
-    before = marginals._counted(list(FEATURES.values()), TABLE["kind"], FOUND, KINDS)
+    before = counting.in_clear(list(FEATURES.values()), TABLE["kind"], FOUND, KINDS)
     moved = []
     for row in range(20):
         other = {name: v.copy() for name, v in FEATURES.items()}
         for (name, v), new in zip(other.items(), (*record, "yes"), strict=True):
             other[name] = np.where(np.arange(ROWS) == row, new, v)
         kind = np.where(np.arange(ROWS) == row, KINDS[int(TABLE["kind"][row] == "low")], TABLE["kind"])
-        moved.append(np.linalg.norm(marginals._counted(list(other.values()), kind, FOUND, KINDS) - before))
+        moved.append(np.linalg.norm(counting.in_clear(list(other.values()), kind, FOUND, KINDS) - before))
     assert moved == pytest.approx([math.sqrt(2 * 4 * 5 / 2)] * 20)  # of another class, no cell stays
 
 
@@ -109,7 +109,7 @@ def secret(parties: int = 2, **settings: Any) -> list[Any]:
 
 @pytest.mark.parametrize("parties", [2, 3])
 def test_shares_give_the_counts_of_the_clear_way_and_reveal_one_tensor(parties: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marginals, "CHUNK", 40 * 150)
+    monkeypatch.setattr(counting, "CHUNK", 40 * 150)
     everybody = secret(parties)
     want = MarginalSynthesizer(bins=8).fit(FEATURES, TABLE["kind"], columns=COLUMNS, classes=KINDS)
     for got, lines in everybody:
@@ -140,7 +140,7 @@ def test_on_shares_whatever_word_a_value_is_it_counts_as_exactly_one() -> None:
         share = s.protocol.add_public(zero._value.settled(exact=True), words.view(np.uint64))
         assert share.owner is None
         x = mpc.SecretTensor(type(zero._value)(s, share))
-        return marginals._one_hot(x, [-3.0, 0.0, 2.5, 30000.0]).reveal()
+        return counting.one_hot(x, [-3.0, 0.0, 2.5, 30000.0]).reveal()
 
     for hot in run(program):
         assert np.isin(hot, (0, 1)).all() and (hot.sum(0) == 1).all()
@@ -160,7 +160,7 @@ def test_on_shares_limits_that_are_encoded_alike_and_those_at_the_ends_of_the_ra
         x = shared(s, [-32767.9, -1.0, 0.5, 0.500001, 1.0, 32767.9])
         alike, ends = [0.5, 0.5 + 1e-7, 0.5 + 2e-7], [-32767.99, 32767.99]
         both = [-32767.999999, -32767.9, 32767.9, 32767.999999]
-        return [marginals._one_hot(x, limits).reveal() for limits in (alike, ends, both, [0.0])]
+        return [counting.one_hot(x, limits).reveal() for limits in (alike, ends, both, [0.0])]
 
     found = run(program)[0]
     for hot in found:
@@ -212,7 +212,7 @@ def test_on_shares_every_cell_has_noise_of_its_own_and_as_much_as_in_clear(monke
         return MarginalSynthesizer(1.0).fit(x, shared(s, np.zeros(rows)), columns=dict.fromkeys("ab", range(size)), classes=2)
 
     got = run(program)[0]
-    want = marginals._counted([np.arange(rows)] * 2, np.zeros(rows), got._columns, np.arange(2))
+    want = counting.in_clear([np.arange(rows)] * 2, np.zeros(rows), got._columns, np.arange(2))
     noise = got._noise([size, size], 2)
     assert noise is not None and np.array_equal(*caught) and want.shape == (2, size * size + 2 * size)
     off = (caught[0] - want).ravel() / noise.on_grid(1.0, want.size)[0].std
@@ -273,7 +273,7 @@ def test_on_shares_every_party_is_charged_once_and_for_what_the_guarantee_says(c
 
 
 def test_the_noise_is_as_large_as_it_is_said_to_be() -> None:
-    exact = marginals._counted(list(FEATURES.values()), TABLE["kind"], FOUND, KINDS)
+    exact = counting.in_clear(list(FEATURES.values()), TABLE["kind"], FOUND, KINDS)
     noise = MarginalSynthesizer(1.0)._noise(SIZES, 2)
     assert noise is not None
     std = noise.on_grid(1.0, exact.size)[0].std
@@ -490,6 +490,18 @@ def test_ranges_hold_what_they_say() -> None:
     assert real.limits == [0.25, 0.5, 0.75] and real.codes(np.array([0.25])).tolist() == [1]
 
 
+def test_round_decimals_fall_into_their_own_ranges() -> None:
+    tenths = np.arange(10) / 10
+    assert public("tenths", (0.0, 1.0), 10).codes(tenths).tolist() == list(range(10))
+    assert public("small", (0.0, 1e-9), 10).codes(tenths * 1e-9).tolist() == list(range(10))
+    assert (np.diff(public("narrow", (1.0, 1.0 + 1e-15), 3).edges) > 0).all()
+
+
+def test_many_distinct_numbers_are_no_categories() -> None:
+    column = learned("v", np.arange(250), 300)
+    assert isinstance(column, Ranges) and column.size == 250
+
+
 def test_learned_ranges_leave_frequent_values_alone() -> None:
     rng = np.random.default_rng(0)
     gains = np.where(rng.random(2000) < 0.9, 0, rng.integers(1, 50_000, 2000))
@@ -525,13 +537,44 @@ def test_learned_ranges_leave_frequent_values_alone() -> None:
     ({}, {"X": np.zeros((5, 5))}, ConfigError, "want a table"),
     ({}, {"X": {}}, ConfigError, "without columns"),
     ({}, {"label": "kind"}, ConfigError, "label='kind' and y"),
+    ({}, {"y": None}, ConfigError, "without labels"),
+    ({}, {"X": TABLE, "y": None, "label": "kind", "columns": {"kind": ["low", "high"]}}, ConfigError, "classes="),
+    ({}, {"columns": ["age"]}, ConfigError, "want a dict"),
+    ({}, {"columns": {"age": (False, True)}}, ConfigError, "want numbers"),
+    ({}, {"columns": {"job": ["cook", None]}}, ConfigError, "values of one type"),
+    ({}, {"classes": [0, None]}, ConfigError, "values of one type"),
+    ({}, {"classes": 10**10}, ConfigError, "at most"),
+    ({"bins": 10**9}, {}, ConfigError, "bins"),
+    ({}, {"X": {"day": np.arange(ROWS).astype("M8[D]")}, "columns": {"day": (0, 9)}}, ConfigError, "type datetime64"),
     ({}, {"X": {**FEATURES, "pay": np.where(TABLE["pay"] > 50, np.nan, 1.0)}}, ValueError, "not finite"),
-    ({"bins": 5000}, {"columns": {"pay": (0.0, 1.0), "age": (0.0, 1.0)}}, ConfigError, "cells"),
+    ({"bins": 4000}, {"columns": {"pay": (0.0, 1.0), "age": (0.0, 1.0)}}, ConfigError, "cells"),
 ])  # fmt: skip
 def test_refusals(settings: dict[str, Any], wrong: dict[str, Any], error: type[Exception], says: str) -> None:
     given = {"X": FEATURES, "y": TABLE["kind"], "columns": COLUMNS, "classes": KINDS, **wrong}
     with pytest.raises(error, match=says):
         MarginalSynthesizer(**settings).fit(**given)
+
+
+@pytest.mark.parametrize(("n", "labels"), [(True, None), (None, "low"), (None, [["low"]]), (0, None), (None, []), (1.5, None)])
+def test_what_cannot_be_sampled(n: Any, labels: Any) -> None:
+    with pytest.raises(ConfigError, match="sample: got"):
+        MarginalSynthesizer().fit(TABLE, label="kind").sample(n, labels)
+
+
+@pytest.mark.parametrize("other", [
+    {"columns": {"a": ["q", "p"]}}, {"columns": {"a": (0.0, 1.0)}, "bins": 2}, {"classes": [1, 0]}, {"label": None}, {"seed": 1}
+])  # fmt: skip
+def test_parties_that_declare_differently_are_told(other: dict[str, Any]) -> None:
+    """Also what changes neither the comparisons nor the noise: the tables would differ."""
+
+    def program(s: Any) -> Any:
+        x, y = {"a": shared(s, [0, 1, 1])}, shared(s, [0, 0, 1])
+        told = {"columns": {"a": ["p", "q"]}, "classes": [0, 1], "label": "y", **(other if s.rank else {})}
+        maker = MarginalSynthesizer(bins=told.pop("bins", 2), seed=told.pop("seed", 0))
+        return maker.fit({**x, "y": y} if told["label"] else x, None if told["label"] else y, **told).sample(3)
+
+    with pytest.raises(mpc.ProgramMismatch):
+        run(program)
 
 
 def test_refusals_on_shares() -> None:

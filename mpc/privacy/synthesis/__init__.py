@@ -3,7 +3,7 @@
 | you have | take | guarantee |
 |---|---|---|
 | a table of numbers and categories, a privacy budget | `MarginalSynthesizer(epsilon=...)` | (epsilon, delta) |
-| a small or medium table of numbers alone, small images, a privacy budget | `MomentSynthesizer(epsilon=...)` | (epsilon, delta) |
+| a table of numbers alone, small images, a privacy budget | `MomentSynthesizer(epsilon=...)` | (epsilon, delta) |
 | the same, held by several owners who do not trust each other | the same, on `SecretTensor`s | (epsilon, delta) |
 | images, or a table, that stay with people who may see the originals | `GAN()` | none |
 | rows of several owners, for whom Gaussians are too simple | `SecretGAN()` | none for what is revealed |

@@ -1,6 +1,7 @@
 """Columns of a table as one of finitely many values each: a range of numbers, or a category; and back."""
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import ConfigError
+from mpc.fixed_point import bound
 from mpc.privacy.synthesis.columns import MOST_CATEGORIES, Categorical, Floats, Labels, declared, numbers, whole
 from mpc.privacy.synthesis.labels import numbered
 
@@ -34,6 +36,11 @@ class Ranges:
     def limits(self) -> list[float]:
         """Where the ranges after the first begin."""
         return [float(v) for v in self.edges[1:-1]]
+
+    @property
+    def declaration(self) -> tuple[Any, ...]:
+        """What parties must declare alike."""
+        return self.name, self.edges.tolist(), self.whole
 
     def codes(self, values: Labels) -> Codes:
         return np.searchsorted(self.edges[1:-1], numbers(values, self.name), side="right").astype(np.int64)
@@ -63,6 +70,10 @@ class Choices:
         """Of positions."""
         return [k - 0.5 for k in range(1, self.size)]
 
+    @property
+    def declaration(self) -> tuple[Any, ...]:
+        return self.name, self.categories.tolist()
+
     def codes(self, values: Labels) -> Codes:
         try:
             return numbered(np.asarray(values), self.categories)
@@ -80,7 +91,9 @@ def public(name: str, what: Any, bins: int) -> Column:
     """A column from what is public: (low, high) numbers in a tuple, more than two rising numbers in one (edges of ranges, the
     last of which holds its end), or a list of categories. Raises ConfigError."""
     if isinstance(what, tuple):
-        what = tuple(v.item() if isinstance(v, np.number) else v for v in what)
+        what = tuple(v.item() if isinstance(v, np.generic) else v for v in what)
+    if isinstance(what, tuple) and any(isinstance(v, bool) for v in what):
+        raise ConfigError(f"column {name!r}: got {what!r}; want numbers, or a list of categories: [False, True]")
     if isinstance(what, tuple) and any(isinstance(v, (int, float)) and abs(v) > MOST for v in what):
         raise ConfigError(f"column {name!r}: got {what!r}; want numbers up to 2^53, which doubles tell from each other")
     if not isinstance(what, tuple) or len(what) == 2:
@@ -89,7 +102,7 @@ def public(name: str, what: Any, bins: int) -> Column:
             return Choices(name, column.categories)
         low, high = column.knots
         if not column.whole:
-            return Ranges(name, np.linspace(low, high, bins + 1), False)
+            return Ranges(name, _even(low, high, bins), False)
         held = int(high) - int(low) + 1
         number = min(bins, held)
         return Ranges(name, np.array([int(low) + held * i // number for i in range(number + 1)], np.float64), True)
@@ -100,12 +113,24 @@ def public(name: str, what: Any, bins: int) -> Column:
     return Ranges(name, np.array([*what[:-1], what[-1] + 1 if integers else what[-1]], np.float64), integers)
 
 
-def check_reachable(columns: Iterable[Column], most: float) -> None:
-    """Secret values are |v| < ``most``. Raises ConfigError for a range that begins where none can be."""
+def _even(low: float, high: float, number: int) -> Floats:
+    """Edges of ranges of equal width; 0.3 rather than 0.30000000000000004, which 0.3 itself would fall short of."""
+    edges = np.linspace(low, high, number + 1)
+    rounded = np.array([low, *np.round(edges[1:-1], 12 - math.floor(math.log10(max(abs(low), abs(high))))), high])
+    return rounded if (np.diff(rounded) > 0).all() else edges
+
+
+def check_reachable(columns: Iterable[Column], frac_bits: int) -> None:
+    """Secret values are multiples of 2^-frac_bits within the engine's range. Raises ConfigError for a range that begins where
+    none can be, and for ranges finer than that."""
+    most = bound(frac_bits)
     for column in columns:
         if beyond := [v for v in column.limits if not abs(v) < most]:
             raise ConfigError(f"column {column.name!r}: a range or position that begins at {beyond[0]:g}; want less than "
                               f"{most:g}, as secret numbers are: scale the column before it is shared, and its declaration")
+        if isinstance(column, Ranges) and (np.diff(column.edges) < 2.0**-frac_bits).any():
+            raise ConfigError(f"column {column.name!r}: ranges {np.diff(column.edges).min():.3g} wide; want at least "
+                              f"2^-{frac_bits}, the step of secret numbers: scale the column before it is shared, or bins=")
 
 
 def learned(name: str, values: Labels, bins: int) -> Column:
@@ -114,8 +139,9 @@ def learned(name: str, values: Labels, bins: int) -> Column:
     if np.asarray(values).dtype.kind == "f":
         numbers(values, name)
     found, counts = np.unique(np.asarray(values), return_counts=True)
-    if found.dtype.kind not in "iuf" or len(found) <= bins:
-        if len(found) > MOST_CATEGORIES:
+    number = found.dtype.kind in "iuf"
+    if not number or len(found) <= min(bins, MOST_CATEGORIES):
+        if not number and len(found) > MOST_CATEGORIES:
             raise ConfigError(f"column {name!r}: got {len(found)} distinct values; want at most {MOST_CATEGORIES} categories, "
                               "or numbers (a column that names a person tells who is in the table: leave it out)")
         return Choices(name, found)

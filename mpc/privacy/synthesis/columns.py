@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import ConfigError
+from mpc.privacy.synthesis.labels import listed
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[Any]
@@ -118,7 +119,7 @@ def declared(name: str, what: Any) -> Column:
         if not fine or not what[0] < what[1]:
             raise ConfigError(f"column {name!r}: got {what!r}; want (low, high), or a list of categories")
         return Numeric(name, np.linspace(what[0], what[1], 2), np.empty(0), all(isinstance(v, int) for v in what))
-    categories = np.asarray(what)
+    categories = listed(what, f"column {name!r}")
     if categories.ndim != 1 or not len(categories) or len(np.unique(categories)) != len(categories):
         raise ConfigError(f"column {name!r}: got {what!r}; want (low, high), or a list of distinct categories")
     return Categorical(name, categories)
@@ -127,8 +128,11 @@ def declared(name: str, what: Any) -> Column:
 def check_declared(table: Mapping[str, Any], public: Mapping[str, Any], where: str) -> None:
     """Raises ConfigError for a declaration of no column and, ``where`` nothing may be learned from the data, for a column
     without one."""
+    if not isinstance(public, Mapping):
+        raise ConfigError(f"columns={public!r}; want a dict, {{name: (low, high) or [categories]}}")
     if strange := [name for name in public if name not in table]:
-        raise ConfigError(f"columns={strange}: the table has no such column; it has {list(table)}")
+        raise ConfigError(f"columns={strange}: the table has no such column beside its label, whose values are classes=; it "
+                          f"has {list(table)}")
     missing = [name for name in table if name not in public]
     if where and missing:
         raise ConfigError(f"{where} every column must be declared, columns={{name: (low, high) or [categories]}}; "
@@ -178,7 +182,10 @@ class Encoder:
 
 
 def numbers(values: Labels, name: str) -> Floats:
-    v = np.asarray(values, np.float64)
+    values = np.asarray(values)
+    if values.dtype.kind not in "biuf":
+        raise ConfigError(f"column {name!r}: got values of type {values.dtype}; want numbers, or a list of its categories")
+    v = values.astype(np.float64)
     if not np.isfinite(v).all():
         raise ValueError(f"column {name!r}: got values that are not finite (NaN or infinite); fill or drop them before")
     return v

@@ -1,19 +1,33 @@
 """Labels of records, as positions among the classes there are."""
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import ConfigError
 
+MOST: Final = 1 << 16
+
 
 def known(classes: Any) -> npt.NDArray[Any]:
     """The labels 0 .. K - 1, or those listed. Raises ConfigError."""
-    found = np.arange(classes) if isinstance(classes, (int, np.integer)) else np.asarray(classes)
+    if isinstance(classes, (int, np.integer)) and classes > MOST:
+        raise ConfigError(f"classes={classes!r}; want at most {MOST}")
+    found = np.arange(classes) if isinstance(classes, (int, np.integer)) else listed(classes, "classes")
     if found.ndim != 1 or not len(found) or len(np.unique(found)) != len(found):
         raise ConfigError(f"classes={classes!r}; want a number of at least 1, or the distinct labels")
+    return found
+
+
+def listed(values: Any, what: str) -> npt.NDArray[Any]:
+    """Public labels or categories as an array. Raises ConfigError for what cannot be sorted: None, mixed types, ragged lists."""
+    try:
+        found = np.asarray(values)
+        np.unique(found)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{what}: got {values!r}; want values of one type, numbers or texts ({error})") from None
     return found
 
 
@@ -47,8 +61,10 @@ def wanted(
     ConfigError."""
     if (n is None) == (labels is None):
         raise ConfigError(f"sample: got n={n}, labels={labels!r}; want one of the two")
-    if not isinstance(n, (int, np.integer, type(None))) or (np.size(labels) if n is None else n) < 1:
+    if isinstance(n, bool) or not isinstance(n, (int, np.integer, type(None))) or (np.size(labels) if n is None else n) < 1:
         raise ConfigError(f"sample: got n={n!r}, {np.size(labels)} labels; want at least 1, a whole number")
+    if n is None and np.ndim(labels) != 1:
+        raise ConfigError(f"sample: got labels of shape {np.shape(labels)}; want (records,)")
     if labels is None:
         return rng.choice(len(classes), n, p=frequencies)
     return numbered(np.asarray(labels), classes)

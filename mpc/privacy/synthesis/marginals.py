@@ -3,43 +3,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import ConfigError, ShapeError
-from mpc.fixed_point import bound
-from mpc.ops.value import from_public
-from mpc.privacy.dp import budget, sensitivity
+from mpc.privacy.dp import budget
 from mpc.privacy.dp.accounting import Guarantee
 from mpc.privacy.dp.gaussian import Gaussian
 from mpc.privacy.dp.grid import positive
-from mpc.privacy.synthesis import trees
-from mpc.privacy.synthesis.bins import Choices, Column, check_reachable, learned, public
+from mpc.privacy.synthesis import counting, trees
+from mpc.privacy.synthesis.bins import Choices, check_reachable, learned, public
 from mpc.privacy.synthesis.columns import check_declared, columns_of
-from mpc.privacy.synthesis.labels import apart, known, numbered, wanted
-from mpc.tensor import SecretTensor, cat
+from mpc.privacy.synthesis.labels import apart, known, wanted
+from mpc.tensor import SecretTensor
 
 Floats = npt.NDArray[np.float64]
 
 WHAT: Final = "MarginalSynthesizer: counts of values and of pairs of values, by class"
 MOST_CELLS: Final = 1 << 24
-CHUNK: Final = 1 << 22  # bits of records that are counted at once
-
-
-class _Cells(NamedTuple):
-    """What is released of the product of one-hot records with themselves: its diagonal, and all that two columns share."""
-
-    rows: npt.NDArray[np.int64]
-    across: npt.NDArray[np.int64]
-
-    @classmethod
-    def of(cls, sizes: list[int]) -> _Cells:
-        column = np.repeat(np.arange(len(sizes)), sizes)
-        wanted = column[:, None] < column
-        wanted[np.diag_indices(len(column))] = True
-        return cls(*np.nonzero(wanted))
+MOST_BINS: Final = 1 << 12
 
 
 class MarginalSynthesizer:
@@ -65,8 +49,8 @@ class MarginalSynthesizer:
         self.epsilon = None if epsilon is None else positive("epsilon", epsilon)
         if not 0 < delta < 1:
             raise ValueError(f"delta {delta!r}; want more than 0 and less than 1")
-        if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or bins < 1:
-            raise ConfigError(f"bins={bins!r}; want an integer of at least 1")
+        if isinstance(bins, bool) or not isinstance(bins, (int, np.integer)) or not 1 <= bins <= MOST_BINS:
+            raise ConfigError(f"bins={bins!r}; want an integer from 1 to {MOST_BINS}")
         np.random.default_rng(seed)  # refuses what is none before anything is spent
         self.delta, self.bins, self.seed = float(delta), int(bins), seed
         self.guarantee_: Guarantee | None = None
@@ -78,8 +62,9 @@ class MarginalSynthesizer:
         in the column ``label``; without either all are one class. All columns are in clear, or all are SecretTensors.
 
         ``columns``: what is public about each: (low, high) numbers, a longer tuple of rising edges, or a list of categories;
-        numbers outside count in the first or last range. ``classes``: the labels there are, or their number K for 0 .. K - 1.
-        Both are wanted with epsilon and for secret columns, elsewhere what is not said is learned from the data.
+        numbers outside count in the first or last range, and where all of the tuple are integers whole numbers alone are drawn
+        (write (0.0, 1.0) for real ones), the upper end included. ``classes``: the labels there are, or their number K for
+        0 .. K - 1. Both are wanted with epsilon and for secret columns, elsewhere what is not said is learned from the data.
 
         In clear a label or category that is not declared, or a number that is not finite, is refused before anything opens or
         is charged. That it was, and the message, are in no guarantee and for the data's holder alone: where others would see
@@ -87,7 +72,7 @@ class MarginalSynthesizer:
         On shares nothing is refused for what a secret holds. A category or label is its position in its list; whatever word a
         value is, it counts as exactly one, the nearest (at the ends of the ring, where no number is, as the first). Every party
         calls it; to all parties is revealed exactly one tensor, named in the ledger. Cost, with W values of all columns
-        together: W comparisons a row, and a product (classes * W x rows) @ (rows x W).
+        together: W comparisons a row, a product of (classes - 1) * W bits a row, and one of (classes * W x rows) @ (rows x W).
         Raises ShapeError, ConfigError, ValueError; BudgetExceeded before anything opens.
         """
         self.__dict__.pop("tree_", None)  # whatever fails below: no samples of another fit
@@ -95,8 +80,10 @@ class MarginalSynthesizer:
         table, y = _table(X, y, label)
         secret = _secret(table, y)
         where = "with epsilon" if self.epsilon is not None else "on shares" if secret else ""
-        columns = columns or {}
+        columns = {} if columns is None else columns
         check_declared(table, columns, where)
+        if y is None and classes is not None:
+            raise ConfigError(f"fit: got classes={classes!r} without labels; want y=, or label=, the column that has them")
         if y is not None and classes is None and where:
             raise ConfigError(f"fit: {where} want classes=, the labels there are (or their number), not from the data")
         found = [public(n, columns[n], self.bins) if n in columns else learned(n, v, self.bins) for n, v in table.items()]
@@ -106,9 +93,11 @@ class MarginalSynthesizer:
             raise ConfigError(f"fit: {sum(sizes)} values of {len(sizes)} columns and {len(kinds)} classes are {cells} cells; "
                               f"want at most {MOST_CELLS}: leave columns out, or declare wider ranges (bins=)")
         if secret:
-            check_reachable([*found, Choices("of the labels", kinds)], bound(next(iter(table.values())).party.frac_bits))
+            party = next(iter(table.values())).party
+            check_reachable([*found, Choices("of the labels", kinds)], party.frac_bits)
+            party.note("MarginalSynthesizer", [c.declaration for c in found], kinds.tolist(), label, self.seed)
         noise = self._noise(sizes, len(kinds))
-        count = _counted_secret if secret else _counted
+        count = counting.on_shares if secret else counting.in_clear
         opened = _opened(count(list(table.values()), y, found, kinds), noise)
         std = 0.0
         if noise is not None:
@@ -116,7 +105,7 @@ class MarginalSynthesizer:
             std = mechanism.std
         self._columns, self.classes_ = found, kinds
         self._label, self._make = label, _maker(X)
-        self._tree = trees.grow(_counts(opened, sizes, std))
+        self._tree = trees.grow(counting.tables(opened, sizes, std))
         names = list(table)
         self.counts_ = self._tree.records
         self.tree_ = {n: None if p is None else names[p] for n, p in zip(names, self._tree.parents, strict=True)}
@@ -144,7 +133,7 @@ class MarginalSynthesizer:
             return None
         columns = len(sizes)
         noise = Gaussian(self.epsilon, self.delta, math.sqrt(columns * (columns + 1) / 2), truncations=0)
-        budget.ask(noise.on_grid(1.0, classes * len(_Cells.of(sizes).rows))[1])  # before everything is counted
+        budget.ask(noise.on_grid(1.0, classes * len(counting.Cells.of(sizes).rows))[1])  # before everything is counted
         return noise
 
 
@@ -189,61 +178,3 @@ def _secret(table: Mapping[str, Any], y: Any) -> bool:
 def _maker(X: Any) -> Any:
     """What a sampled table becomes."""
     return dict if isinstance(X, Mapping) else type(X)
-
-
-def _counted(values: list[Any], y: Any, columns: list[Column], classes: npt.NDArray[Any]) -> Floats:
-    """(classes, cells)"""
-    sizes = [c.size for c in columns]
-    codes = np.stack([c.codes(v) for c, v in zip(columns, values, strict=True)], 1)
-    codes += np.cumsum([0, *sizes[:-1]])
-    numbers = np.zeros(len(codes), np.int64) if y is None else numbered(y, classes)
-    total = np.zeros((len(classes), sum(sizes), sum(sizes)))
-    rows = max(1, CHUNK // sum(sizes))
-    for start in range(0, len(codes), rows):
-        part, kinds = codes[start : start + rows], numbers[start : start + rows]
-        hot = np.zeros((len(part), sum(sizes)), np.float32)  # exact: a chunk has fewer rows than 2^24
-        np.put_along_axis(hot, part, 1, 1)
-        for k in np.unique(kinds):
-            mine = hot[kinds == k]
-            total[k] += mine.T @ mine
-    cells = _Cells.of(sizes)
-    return np.asarray(total[:, cells.rows, cells.across])
-
-
-def _counted_secret(values: list[Any], y: Any, columns: list[Column], classes: npt.NDArray[Any]) -> SecretTensor:
-    """The same on shares."""
-    sizes = [c.size for c in columns]
-    width, total = sum(sizes), None
-    rows = max(1, CHUNK // (width * len(classes)))
-    for start in range(0, values[0].shape[0], rows):
-        chunk = slice(start, start + rows)
-        hot = cat([_one_hot(v.detach()[chunk], c.limits) for c, v in zip(columns, values, strict=True)]).T
-        apart = hot
-        if len(classes) > 1:
-            kinds = _one_hot(y.detach()[chunk], Choices("of the labels", classes).limits).T
-            apart = (kinds.unsqueeze(2) * hot.unsqueeze(1)).reshape(hot.shape[0], len(classes) * width)
-        product = apart.T @ hot
-        total = product if total is None else total + product
-    assert total is not None
-    cells = _Cells.of(sizes)
-    return total.reshape(len(classes), width, width)[:, cells.rows, cells.across]
-
-
-def _one_hot(x: SecretTensor, limits: list[float]) -> SecretTensor:
-    """(limits + 1, rows): in which of the ranges between rising limits x is; exactly one, whatever word it is."""
-    if not limits:  # of scale 0, as comparisons are: else the counts would have another step than the noise
-        return SecretTensor(from_public(x.party, np.ones((1, x.shape[0])), 0))
-    above = sensitivity.reached(x, limits)
-    return cat([1 - above[:1], above[:-1] - above[1:], above[-1:]])
-
-
-def _counts(opened: Floats, sizes: list[int], noise: float) -> trees.Counts:
-    width = sum(sizes)
-    whole = np.zeros((len(opened), width, width))
-    cells = _Cells.of(sizes)
-    whole[:, cells.rows, cells.across] = opened
-    ends = np.cumsum([0, *sizes])
-    parts = [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
-    diagonal = np.diagonal(whole, axis1=1, axis2=2)
-    pairs = {(i, j): whole[:, a, b] for i, a in enumerate(parts) for j, b in enumerate(parts) if i < j}
-    return trees.Counts([diagonal[:, part] for part in parts], pairs, noise)

@@ -145,6 +145,7 @@ class MomentSynthesizer:
         self.classes_ = known(classes)
         if not np.array_equal(self.classes_, np.arange(len(self.classes_))):
             raise ConfigError(f"fit: got classes={classes!r} for secret labels; want a number K, and labels 0 .. K - 1")
+        X.party.note("MomentSynthesizer", self.seed)
         bounded = self._low is not None
         if bounded and (self._unit < 2.0**-5).any():  # computed values of 2^25, over a small unit, would come back as anything
             X = X.clip(self._low, self._high)
