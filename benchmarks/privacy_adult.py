@@ -91,7 +91,7 @@ def shares(folder: Path, epochs: int | None, found: dict[str, Any], write: Calla
     maker, cost = mpc.local(_fitted, parties=2, args=(columns, labels, public))[0]
     made = maker.sample(len(labels))
     made.update({n: np.floor(made[n] * SCALE) for n in LARGE})
-    found.update(cost, test={n: u._asdict() for n, u in _worth(train, made, test).items()})
+    found.update(fit=cost, test={n: u._asdict() for n, u in _worth(train, made, test).items()})
     write()
 
 
