@@ -22,7 +22,7 @@ def known(classes: Any) -> npt.NDArray[Any]:
 
 
 def listed(values: Any, what: str) -> npt.NDArray[Any]:
-    """Public labels or categories as an array. Raises ConfigError for what cannot be sorted: None, mixed types, ragged lists."""
+    """Public labels or categories, an array. Raises ConfigError for what cannot be sorted: None, mixed types, ragged lists."""
     try:
         found = np.asarray(values)
         np.unique(found)
