@@ -52,7 +52,7 @@ class MemoryTransport(Transport):
                 data = self._news(peer, timeout)
             except queue.Empty:
                 lost = DealerLost if peer == self.world_size else PartyLost
-                raise lost(f"{self.name(peer)} sent nothing for {timeout:g} s") from None
+                raise lost(f"{self.name(peer)} sent nothing for {round(timeout, 3):g} s") from None
             if data is not None:
                 return data
 

@@ -323,7 +323,7 @@ class ZmqTransport(Transport):
     def _silent(self, peer: int, timeout: float) -> PartyLost:
         if peer not in self.greeted and (why := self.trouble(peer)):
             return self._lost(peer, str(why))
-        return self._lost(peer, f"sent nothing for {timeout:g} s")
+        return self._lost(peer, f"sent nothing for {round(timeout, 3):g} s")
 
     def _lost(self, peer: int, what: str) -> PartyLost:
         lost = DealerLost if peer == self.world_size else PartyLost
