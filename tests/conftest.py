@@ -12,7 +12,7 @@ from hypothesis import settings
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")  # several workers share the cores: theirs would wait for each other
 
-SLOW_PART = 10  # one in so many runs by itself
+SLOW_PART = 9  # one in so many runs by itself
 
 settings.register_profile("mpc", deadline=None)
 settings.load_profile("mpc")
@@ -25,7 +25,7 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     which = ("none", "part", "all")
-    parser.addoption("--slow", choices=which, default="part", help="which tests marked slow run (part: 1 in 10)")
+    parser.addoption("--slow", choices=which, default="part", help="which tests marked slow run (part: 1 in 9)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
