@@ -5,28 +5,20 @@ ZeroMQ's routing ids say which connection a message came over. What they mean is
 """
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import zmq
 
-from mpc.errors import AuthenticationError, ConfigError, MPCError, PartyLost
+from mpc.errors import ConfigError
 from mpc.fixed_point import Words
 from mpc.transport.base import Frame
+from mpc.transport.monitors import Callers, Calls
 
 COPY_BELOW: Final = 1 << 16  # bytes: smaller frames are cheaper to copy than to share with the I/O thread
 PROBE_SECONDS: Final = 0.2
 KEEPALIVE_PROBES: Final = 3
 HANDSHAKE_SECONDS: Final = 10  # of ZeroMQ, before any message: whoever connects and says nothing is cut off then
-_REFUSED: Final = "refused this process's key: its run.toml has another one"
-_FAILED: Final = {
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH: _REFUSED,
-    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "does not speak as run.toml says; has only one of the two insecure_plaintext?",
-}
-_BROKEN_OFF: Final = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-_EVENTS: Final = zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_SUCCEEDED | _BROKEN_OFF | sum(_FAILED)
-
 Admit = Callable[[bytes, "bytes | zmq.Frame"], int]
 
 
@@ -72,11 +64,10 @@ class Links:
         self._context, self._limits, self._timing, self._curve = context, limits, timing, curve
         self._passwords = passwords  # whoever connects shows one, before anything of it is read
         self.ids: dict[int, bytes] = {}  # of higher ranks, once known
-        self.trouble: dict[int, MPCError] = {}  # why a lower rank cannot be spoken with
         self._router: zmq.Socket[bytes] | None = None
         self._sockets: dict[int, zmq.Socket[bytes]] = {}
-        self._monitors: dict[int, zmq.Socket[bytes]] = {}
-        self._broken_off: Counter[int] = Counter()  # handshakes in a row
+        self.calls = Calls(context, keys=curve is not None)
+        self._callers: Callers | None = None
         self.poller = zmq.Poller()
 
     def bind(self, address: str) -> None:
@@ -91,6 +82,7 @@ class Links:
         if self._passwords:
             self._router.setsockopt(zmq.PLAIN_SERVER, 1)
             self._router.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
+            self._callers = Callers(self._context, self._router)
         self._router.setsockopt(zmq.IPV6, "[" in address)
         try:
             self._router.bind(address)
@@ -112,7 +104,7 @@ class Links:
         if self._passwords:
             socket.setsockopt(zmq.PLAIN_USERNAME, b"mpc")
             socket.setsockopt(zmq.PLAIN_PASSWORD, password_of(name))
-        self._monitors[peer] = socket.get_monitor_socket(_EVENTS)
+        self.calls.watch(peer, socket)
         try:
             socket.connect(address)
         except zmq.ZMQError as error:
@@ -161,13 +153,17 @@ class Links:
 
     def _from_router(self, copy: bool, admit: Admit, flags: int) -> tuple[int, Frame] | None:
         assert self._router is not None
-        parts = self._router.recv_multipart(flags, copy)
+        unknown = self._callers is not None and len(self._callers.known) < len(self.ids)
+        parts = self._router.recv_multipart(flags, copy and not unknown)
         if len(parts) != 2:
             return None  # no message of ours: one part behind the sender's id
         name = bytes(_data(parts[0]))
         rank = next((r for r, known in self.ids.items() if known == name), -1)
         if rank < 0 or self._curve is not None:  # a key is asked for with every message: ids can be claimed
             rank = admit(name, parts[1])
+        if unknown and rank >= 0:
+            assert self._callers is not None
+            self._callers.meet(rank, parts[1])
         return (rank, _data(parts[1])) if rank >= 0 else None
 
     def arrived(self, timeout: float, admit: Admit) -> list[tuple[int, Frame]]:
@@ -188,49 +184,21 @@ class Links:
         return peer not in self._sockets
 
     def disconnected(self, peer: int) -> bool:
-        """Whether the connection to a lower rank ended since the last look; notes in `trouble` why one does not come up."""
-        monitor = self._monitors.get(peer)
-        gone = False
-        while monitor is not None and monitor.poll(0):
-            event, address = (bytes(part) for part in monitor.recv_multipart())
-            kind = int.from_bytes(event[:2], "little")
-            gone = gone or kind == zmq.EVENT_DISCONNECTED
-            if kind in _FAILED:
-                self.trouble[peer] = AuthenticationError(f"whoever is at {address.decode()} {_FAILED[zmq.Event(kind)]}")
-            elif kind == _BROKEN_OFF:
-                self._broken_off[peer] += 1
-                self.trouble[peer] = self._broken(peer, address.decode())
-            elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                self.trouble.pop(peer, None)
-                self._broken_off.pop(peer, None)
-            elif kind == zmq.EVENT_CONNECT_RETRIED:
-                self.trouble.setdefault(peer, PartyLost(f"nobody answers at {address.decode()}"))
-        return gone
-
-    def _broken(self, peer: int, address: str) -> MPCError:
-        """Why a handshake broke off: a process that dies does that once, one with another key at every attempt."""
-        what = f"whoever is at {address} broke off the handshake"
-        if self._curve is None or self._broken_off[peer] < 2:
-            return PartyLost(what)
-        return AuthenticationError(f"{what}: it has another key than run.toml says")
-
-    def refused(self, peer: int) -> bool:
-        """Whether a lower rank does not accept this process's key."""
-        return _REFUSED in str(self.trouble.get(peer, ""))
+        """Whether the connection to a lower rank ended since the last look; of a higher rank: whether its connection ever
+        did, at a port with passwords (at another nobody knows: False)."""
+        if not self.listens_to(peer):
+            return self.calls.ended(peer)
+        return self._callers is not None and self._callers.ended(peer)
 
     def close(self, linger: float) -> None:
         """Close all sockets; what is unsent gets ``linger`` seconds."""
-        for peer, socket in self._sockets.items():
-            if peer in self._monitors:
-                socket.disable_monitor()
+        self.calls.close()
+        if self._callers is not None:
+            self._callers.close()
+        for socket in (*self._sockets.values(), *([self._router] if self._router is not None else [])):
             socket.close(int(linger * 1000))
-        for monitor in self._monitors.values():
-            monitor.close(0)
-        if self._router is not None:
-            self._router.close(int(linger * 1000))
         self._sockets.clear()
-        self._monitors.clear()
-        self._router = None
+        self._router = self._callers = None
 
 
 def password_of(name: bytes) -> bytes:

@@ -5,9 +5,11 @@ to all. A peer is the connection that its first greeting came over; whatever els
 keys, refused. While a receive waits, a liveness probe finds a peer whose process is gone before the deadline: the
 binder's mandatory routing refuses a vanished peer, the connector's monitor reports the lost connection.
 
-Between machines the first port speaks CURVE and admits the keys of run.toml only. It carries the greetings and shows who
-is alive. `protect` then opens the second port: every further frame goes there, sealed with keys that were agreed inside
-CURVE (`mpc.transport.sealed`).
+Between machines the first port speaks CURVE and admits the keys of run.toml only. It carries the greetings. `protect` then
+opens the second port: every further frame goes there, sealed with keys that were agreed inside CURVE
+(`mpc.transport.sealed`). From then on a peer is gone when that connection ended, and no earlier: what it said last may
+still be on its way when the first one closes. Nothing is sent to find that out: a kernel that is asked for a process that
+has ended forgets what it was still sending again.
 """
 from __future__ import annotations
 
@@ -34,7 +36,6 @@ GREETING_BYTES: Final = 1 << 16
 RECORDS_WAITING: Final = 64
 NAME_BYTES: Final = 8
 NETWORK_RECONNECT_MS: Final = 100
-TIDY_EVERY: Final = 256  # receives between looks at what else the control port brought
 PING: Final = pack(Kind.PING, 0, 0, bytes(16))
 HERE: Final = pack(Kind.HELLO, 0, 0, bytes(16))  # the first frame of the second port
 
@@ -95,7 +96,7 @@ class ZmqTransport(Transport):
         self._openers: dict[int, sealed.Opener] = {}
         self._admission: Admission | None = None
         self._bulk: Links | None = None
-        self._reads = 0
+        self._ended: set[int] = set()  # whose connection did, with frames of theirs still unread
         self._context = zmq.Context(io_threads=1)
         self._control = Links(self._context, limits, timing, curve)
         try:
@@ -143,6 +144,7 @@ class ZmqTransport(Transport):
     def forget(self, peer: int) -> None:
         self._inbox[peer].clear()
         self._queued[peer] = 0
+        self._ended.discard(peer)
         self.greeted.discard(peer)
 
     # --- sending and receiving
@@ -164,9 +166,6 @@ class ZmqTransport(Transport):
         inbox = self._inbox[peer]
         links, admit = self._of(peer)
         copy = size_hint < COPY_BELOW and (self._admission is None or links is self._bulk)
-        self._reads += 1
-        if self._reads % TIDY_EVERY == 0:
-            self._tidy()
         deadline = time.monotonic() + timeout
         while not inbox:
             try:
@@ -275,35 +274,29 @@ class ZmqTransport(Transport):
         self._inbox[peer] = deque(kept)
         self._queued[peer] = sum(map(len, kept))
 
-    def _tidy(self) -> None:
-        """Throw away the pings of peers that waited, where frames come through the second port."""
-        for peer in self._lower if self._openers else ():
-            try:
-                while True:
-                    self._control.receive(peer, True, self._admit, zmq.NOBLOCK)
-            except zmq.Again:
-                continue
-
     # --- who is gone
     def probe(self, peer: int) -> None:
-        if self._control.listens_to(peer):
-            if peer not in self.greeted:
-                return
-            try:
+        if self._gone(peer) and peer in self.greeted:
+            self._ended.add(peer)
+            self._drain(peer)
+            if not self._inbox[peer]:
+                raise self._lost(peer, "closed its connection")
+
+    def _gone(self, peer: int) -> bool:
+        if peer in self._openers:
+            assert self._bulk is not None
+            return self._bulk.disconnected(peer) or peer in self._ended
+        if not self._control.listens_to(peer):
+            gone = self._control.disconnected(peer)
+            if self._control.calls.refused(peer):
+                raise AuthenticationError(f"{self.name(peer)}: {self._control.calls.trouble[peer]}")
+            return gone or peer in self._ended
+        try:
+            if peer in self.greeted:
                 self._control.send(peer, PING, HEADER_BYTES)
-                return
-            except zmq.ZMQError:
-                pass
-        else:
-            bulk_gone = self._bulk is not None and self._bulk.disconnected(peer)
-            gone = self._control.disconnected(peer) or bulk_gone
-            if self._control.refused(peer):
-                raise AuthenticationError(f"{self.name(peer)}: {self._control.trouble[peer]}")
-            if not gone or peer not in self.greeted:
-                return
-        self._drain(peer)
-        if not self._inbox[peer]:
-            raise self._lost(peer, "closed its connection")
+        except zmq.ZMQError:
+            return True
+        return False
 
     def _drain(self, peer: int) -> None:
         """Take in what arrived before a connection went: it still counts."""
@@ -318,7 +311,7 @@ class ZmqTransport(Transport):
 
     def trouble(self, peer: int) -> MPCError | None:
         strangers = self._admission.strangers() if self._admission is not None and peer > self.rank else ""
-        return self._control.trouble.get(peer, PartyLost(strangers) if strangers else None)
+        return self._control.calls.trouble.get(peer, PartyLost(strangers) if strangers else None)
 
     def _silent(self, peer: int, timeout: float) -> PartyLost:
         if peer not in self.greeted and (why := self.trouble(peer)):
