@@ -127,13 +127,14 @@ def death(child: Child) -> str:
 
 
 def surroundings(shown: Child, children: list[Child]) -> list[str]:
-    """What the launcher knows beside the failure that it shows: what became of the process that was missed, and where in
-    the program the others were."""
+    """What the launcher knows beside the failure that it shows: what became of the process that was missed, who is paused
+    (others may have missed who waited for it), and where in the program the others were."""
     notes = []
     message = shown.message
     missed = message.peer if isinstance(message, Failure) and message.kind in ("PartyLost", "DealerLost") else None
-    if missed is not None and missed < len(children) and missed != shown.rank:
-        notes += _fate(children[missed])
+    if missed is not None:
+        asked = [c for c in children if c is not shown and (c.rank == missed or c.paused)]
+        notes += [note for c in asked for note in _fate(c)]
     lost = not isinstance(message, Failure) or missed is not None or message.kind == "ProgramMismatch"
     places = [
         f"{c.name} at {c.message.site}"

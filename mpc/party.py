@@ -22,7 +22,7 @@ import numpy as np
 from mpc import errors, fixed_point, prg
 from mpc.config import SessionConfig
 from mpc.errors import CorruptFrame, PartyLost, ProgramMismatch, SessionError
-from mpc.exchange import FromOwner, Pending, abort_frame, call_site, checked_shape, describe, echo_of
+from mpc.exchange import FromOwner, Pending, abort_frame, call_site, checked_shape, describe, echo_of, here
 from mpc.fixed_point import Floats, Words
 from mpc.handshake import Agreement
 from mpc.masks import Mask, Shape
@@ -240,7 +240,8 @@ class Party:
             raise self.blame(peer, CorruptFrame(f"{error} ({self._place()})")) from None
 
     def _explained(self, peer: int, lost: PartyLost) -> errors.MPCError:
-        """What to raise where ``peer`` is lost: somebody who stopped may have said why, and that explains who is gone."""
+        """What to raise where ``peer`` is lost: somebody who stopped may have said why, and that explains who is gone;
+        unless they say it is this process, which itself waited."""
         end = perf_counter() + LAST_WORDS
         while perf_counter() < end:
             try:
@@ -251,7 +252,10 @@ class Party:
                 break
             source, data = arrived
             if self.header_of(data, source).kind == Kind.ABORT:
-                return echo_of(data, self.transport)
+                echo = echo_of(data, self.transport)
+                if echo.peer != self.rank or not isinstance(echo, PartyLost):
+                    return echo
+                lost = type(lost)(f"{lost}; {str(echo).removesuffix(here())}")
         return self.blame(peer, type(lost)(f"{lost} ({self._place()})"))
 
     def receive(self, peer: int, want: bytes, size: int) -> Frame:

@@ -6,6 +6,7 @@ whole frames and of headers are found on every link; on a sealed link every faul
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 import mpc
 from mpc.errors import CorruptFrame, DealerLost, MPCError, PartyLost, ProgramMismatch
+from mpc.exchange import abort_frame
 from mpc.transport.faulty import Fault, Rule
 from mpc.transport.frames import HEADER_BYTES, Kind
 from tests.transport.spoiled import SLACK, Outcome, run
@@ -102,8 +104,25 @@ def test_a_link_that_falls_silent(size: int, seal: bool) -> None:
     for outcome in outcomes:
         assert isinstance(outcome.error, PartyLost) and not isinstance(outcome.error, DealerLost)
         assert SHORT / 2 < outcome.seconds < SHORT + SLACK
-    told = r"this process was lost: party [02] noticed it at operation \d+ "  # all wait as long: any may be first
-    assert re.match(rf"party 0 sent nothing for 1 s \(party 1 at operation \d+: |{told}", str(outcomes[1].error))
+    told = r"; this process was lost: party [02] noticed it at operation \d+"  # all wait as long: any may be first
+    own = r" \(party 1 at operation \d+: .*test_faults.py:\d+\)$"
+    assert re.match(rf"party 0 sent nothing for 1 s(?:{told})?{own}", str(outcomes[1].error))
+
+
+def test_who_is_taken_for_lost_and_waited_itself_says_for_whom() -> None:
+    def waits(s: Any) -> None:
+        if s.rank == 2:
+            lost = PartyLost("party 1 sent nothing")
+            lost.peer = 1
+            s.transport.send(1, abort_frame(lost, 2, 9))
+        if s.rank != 1:
+            time.sleep(1.5 * SHORT)
+        s.barrier()
+
+    outcomes, _ = run(waits, 3, {}, deadline=SHORT)
+    both = "party 0 sent nothing for 1 s; this process was lost: party 2 noticed it at operation 9 (party 1 at operation 1: "
+    assert str(outcomes[1].error).startswith(both)
+    assert outcomes[1].error is not None and outcomes[1].error.peer == 0
 
 
 @pytest.mark.parametrize("seal", [False, True], ids=["clear", "sealed"])
