@@ -1,11 +1,14 @@
 """The emulated network is what it says, and its faults reach the application."""
 from __future__ import annotations
 
+import array
+import fcntl
 import hashlib
 import os
 import socket
 import statistics
 import struct
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -45,15 +48,22 @@ def sending(end: socket.socket, data: bytes) -> threading.Thread:
     return thread
 
 
+def waiting(end: socket.socket) -> int:
+    """Bytes that came and were not read."""
+    count = array.array("i", [0])
+    fcntl.ioctl(end, termios.FIONREAD, count)
+    return count[0]
+
+
 def mbit(near: socket.socket, far: socket.socket, nbytes: int) -> float:
-    """Rate of the second half of a transfer, behind TCP's slow start."""
+    """Rate of the second half of a transfer, behind TCP's slow start; what a late reader finds there came before."""
     thread = sending(near, bytes(nbytes))
     received(far, nbytes // 2)
-    started = time.monotonic()
+    started, early = time.monotonic(), waiting(far)
     received(far, nbytes - nbytes // 2)
     seconds = time.monotonic() - started
     thread.join()
-    return nbytes / 2 * 8e-6 / seconds
+    return (nbytes / 2 - early) * 8e-6 / seconds
 
 
 def ping_ms(near: socket.socket, far: socket.socket, count: int = 15) -> float:
