@@ -73,7 +73,8 @@ class _Session:
             if arrived is None:
                 if stop is not None and stop.is_set():
                     return
-                self.transport.alive()
+                for peer in sorted(self.open):
+                    self.transport.probe(peer)
                 continue
             peer, data = arrived
             header = frames.unpack(data)

@@ -37,9 +37,6 @@ class Around(Transport):
     def probe(self, peer: int) -> None:
         self.inner.probe(peer)
 
-    def alive(self) -> None:
-        self.inner.alive()
-
     def forget(self, peer: int) -> None:
         self.inner.forget(peer)
 

@@ -89,11 +89,6 @@ class Transport(ABC):
         """Raise PartyLost or DealerLost if a peer heard before has gone, where the transport can tell; AuthenticationError
         if it refuses this process."""
 
-    def alive(self) -> None:
-        """`probe` every peer heard before."""
-        for peer in sorted(self.greeted):
-            self.probe(peer)
-
     def forget(self, peer: int) -> None:
         """It begins anew: nothing that it said before counts."""
 

@@ -40,10 +40,11 @@ def come_and_go(launch: Launch) -> None:
     link.close(0)
 
 
-def attend(launch: Launch) -> None:
+def attend(launch: Launch, seconds: float = 0.0) -> None:
     link = ZmqTransport.of(launch)
     try:
         agree(link, launch.config, 10)
+        time.sleep(seconds)
         link.send(2, frames.pack(Kind.CLOSE, 0, 0, bytes(16)))
     finally:
         link.close(1)
@@ -75,3 +76,11 @@ def test_who_never_came_is_waited_for_as_long_as_it_takes() -> None:
     with dealing(True) as (_, dealer, _):
         time.sleep(3 * DEADLINE)
         assert not dealer.done()
+
+
+def test_who_has_said_so_may_go_before_the_others() -> None:
+    """Its connection ends a second before the other party closes the session: nobody is lost."""
+    with dealing(once=True) as (launches, dealer, pool):
+        for attending in [pool.submit(attend, launches[rank], float(rank)) for rank in range(2)]:
+            attending.result(10)
+        assert dealer.result(5) is None
