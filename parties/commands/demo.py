@@ -48,21 +48,21 @@ def demo(
     choice("demo", ("training", "federated", "privacy"), what)
     signal.signal(signal.SIGTERM, terminated)
     if what == "privacy":
-        from mpc.parties.demo import privacy
-
         if dataset != "all" or (epochs, data, rows, rounds) != (None,) * 4:
             typer.echo("mpc demo privacy takes --parties, --seed and --report", err=True)
             raise typer.Exit(2)
+        from mpc.parties.demo import privacy
+
         raise typer.Exit(privacy.main(privacy.Settings(parties, seed, report)))
     if what == "federated":
-        from mpc.parties.demo import federated
-
         if dataset != "all" or epochs is not None or report is not None:
             typer.echo("mpc demo federated takes --parties, --data, --rows, --rounds and --seed", err=True)
             raise typer.Exit(2)
         if rows is not None and data is None:
             typer.echo("mpc demo federated: --rows is for --data DIR; scikit-learn's digits are few", err=True)
             raise typer.Exit(2)
+        from mpc.parties.demo import federated
+
         raise typer.Exit(federated.main(federated.Settings(parties, rounds or (10 if data is None else 5), seed, data, rows)))
     if rounds is not None:
         typer.echo("mpc demo: --rounds is for `mpc demo federated`; want --epochs", err=True)

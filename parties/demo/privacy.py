@@ -39,17 +39,17 @@ Part = tuple[Found, list[audit.Exposure]]
 def main(settings: Settings) -> int:
     """Run the demo; the exit code."""
     try:
+        checked_page(settings.page)
+    except ConfigError as error:
+        print(f"mpc demo privacy: {error}", file=sys.stderr)
+        return 2
+    try:
         import dp_accounting  # noqa: F401  extras
         import opacus  # noqa: F401
         import sklearn  # noqa: F401
     except ModuleNotFoundError as missing:
         print(f'mpc demo privacy needs {missing.name}: pip install "mpc[demo,privacy]"', file=sys.stderr)
         return 6
-    try:
-        checked_page(settings.page)
-    except ConfigError as error:
-        print(f"mpc demo privacy: {error}", file=sys.stderr)
-        return 2
     return ended(lambda: _run(settings))
 
 

@@ -13,18 +13,32 @@ from mpc.masks import Joined, Mask, Moved
 from mpc.preprocessing.base import BitProduct, Product
 
 
+SOME = {  # of groups whose rows measure different functions in the same way
+    "functions": ("sigmoid", "exp-negative", "reciprocal", "softmax", "sort"),
+    "layers": ("conv2d-backward", "maxpool2d", "layernorm"),
+    "noise": ("noise-laplace", "dpsgd-step", "noise-table"),
+}
+NAMES = {e.name for e in catalog.ENTRIES if e.group not in catalog.ON_REQUEST}
+
+
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One quick run of everything."""
+def result(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """One quick run: of everything with --slow=all, else of some rows of the larger groups."""
     path = tmp_path_factory.mktemp("bench") / "result.json"
-    assert main(["--quick", "--json", str(path)]) == 0
+    some = [name for name in catalog.BY_NAME if name in NAMES and name in SOME.get(catalog.BY_NAME[name].group, (name,))]
+    only = [] if request.config.getoption("--slow") == "all" else ["--only", ",".join(some)]
+    assert main(["--quick", *only, "--json", str(path)]) == 0
     found: dict[str, Any] = json.loads(path.read_text())
+    assert {row["name"] for row in found["rows"]} == (set(some) if only else NAMES)
     return found
 
 
-def test_a_quick_run_has_a_row_for_every_name_but_those_on_request(result: dict[str, Any]) -> None:
-    assert [row["name"] for row in result["rows"] if row["group"] == "mnist"] == []
-    assert {row["name"] for row in result["rows"]} == {e.name for e in catalog.ENTRIES if e.group not in catalog.ON_REQUEST}
+def test_without_a_choice_everything_is_measured_but_what_is_on_request() -> None:
+    assert {entry.name for entry in catalog.chosen([], [])} == NAMES
+    assert not {"mnist-sgd", "federated-100-plain"} & NAMES
+
+
+def test_rows_are_measured_once_on_a_machine_that_is_described(result: dict[str, Any]) -> None:
     assert result["options"] == {"parties": 2, "repeat": 5, "quick": True}
     assert {"cpu", "cores", "isa", "versions", "commit", "date", "load"} <= result["machine"].keys()
     for row in result["rows"]:

@@ -1,13 +1,15 @@
-"""``python tests/fuzz/__main__.py TARGET [--seconds N] [--add DIR]``: fuzz one target with atheris, guided by coverage.
+"""``python tests/fuzz/__main__.py TARGET... [--seconds N] [--add DIR]``: fuzz with atheris, guided by coverage.
 
 It starts from the kept corpus and the seeds. A finding is written to the working directory (crash-*, timeout-*) and ends
-the process with an exit code above 0. ``--add``: inputs that reach something new are kept there; ``--merge`` puts a
-smallest set of the inputs of that directory into the corpus.
+the process with an exit code above 0. Several targets are fuzzed one after the other, each in a folder of its name.
+``--add``: inputs that reach something new are kept there; ``--merge`` puts a smallest set of the inputs of that directory
+into the corpus.
 """
 from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import resource
 import sys
 import tempfile
@@ -23,11 +25,24 @@ SECONDS_EACH = 5  # that one input may take
 MAX_BYTES = 4096
 
 
+def one_of(names: list[str]) -> str:
+    """The target that is this process's: each in a child, in a folder of its own; the parent ends with the worst code."""
+    worst = 0
+    for name in names:
+        child = os.fork()
+        if not child:
+            os.makedirs(name, exist_ok=True)
+            os.chdir(name)
+            return name
+        worst = max(worst, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) % 256)
+    sys.exit(worst)
+
+
 def main() -> None:
     import atheris
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target")
+    parser.add_argument("targets", nargs="+", metavar="target")
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--add", type=Path)
     parser.add_argument("--merge", action="store_true")
@@ -37,16 +52,17 @@ def main() -> None:
         targets = importlib.import_module("tests.fuzz.targets")
     mutate = importlib.import_module("tests.fuzz.mutate")
     seeds = importlib.import_module("tests.fuzz.seeds")
-    corpus = targets.CORPUS / options.target
+    target = options.targets[0] if len(options.targets) == 1 else one_of(options.targets)
+    corpus = targets.CORPUS / target
     started = Path(tempfile.mkdtemp(prefix="seeds-"))
-    for number, seed in enumerate(seeds.seeds()[options.target]):
+    for number, seed in enumerate(seeds.seeds()[target]):
         (started / str(number)).write_bytes(seed)
     arguments = [f"-timeout={SECONDS_EACH}", f"-max_len={MAX_BYTES}", "-rss_limit_mb=4096", "-print_final_stats=1"]
     command = sys.argv[0]
     if from_libfuzzer:  # merging, libFuzzer starts this command again and again
         arguments = from_libfuzzer
     elif options.merge:
-        command = f"{sys.executable} -P {Path(__file__).resolve()} {options.target}"
+        command = f"{sys.executable} -P {Path(__file__).resolve()} {target}"
         corpus.mkdir(parents=True, exist_ok=True)
         arguments += ["-set_cover_merge=1", str(corpus), str(started), str(options.add)]
     else:
@@ -60,8 +76,8 @@ def main() -> None:
         """Half of the time well-formed, half of the time any bytes."""
         return mutate.packed(data, max_size, seed) if seed % 2 else atheris.Mutate(data, max_size)
 
-    extra = {"custom_mutator": packed} if options.target in targets.PACKED else {}
-    atheris.Setup([command, *arguments], lambda data: targets.run(options.target, data), **extra)
+    extra = {"custom_mutator": packed} if target in targets.PACKED else {}
+    atheris.Setup([command, *arguments], lambda data: targets.run(target, data), **extra)
     atheris.Fuzz()
 
 

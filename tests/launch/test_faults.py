@@ -99,7 +99,8 @@ def run(tmp_path: Path, rank: int, fault: str, moment: str) -> Run:
 
 
 def cases() -> list[Any]:
-    """Every fault at every rank and moment where it can be; the first of each kind always, the rest when asked for."""
+    """Every fault at every rank and moment where it can be. Always: each fault at rank 1 at each moment, and in the midst of
+    a training processes that end at every rank; the rest when asked for."""
     found = []
     for fault in FAULTS:
         moments = ["handshake", "training", "reveal", "close"]
@@ -111,7 +112,7 @@ def cases() -> list[Any]:
             for rank in (0, 1, 2, DEALER):
                 if rank == DEALER and (fault in ("program", "shapes") or moment in ("reveal", "close")):
                     continue
-                often = moment == "training" or rank == 1
+                often = rank == 1 or (moment == "training" and fault in OWN)
                 where = "dealing" if (rank, moment) == (DEALER, "training") else moment
                 marks = () if often else (pytest.mark.slow,)
                 name = "dealer" if rank == DEALER else f"rank{rank}"
