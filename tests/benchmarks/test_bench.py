@@ -12,7 +12,6 @@ from mpc.benchmarks.command import main
 from mpc.masks import Joined, Mask, Moved
 from mpc.preprocessing.base import BitProduct, Product
 
-
 SOME = {  # of groups whose rows measure different functions in the same way
     "functions": ("sigmoid", "exp-negative", "reciprocal", "softmax", "sort"),
     "layers": ("conv2d-backward", "maxpool2d", "layernorm"),
