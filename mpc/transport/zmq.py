@@ -285,6 +285,7 @@ class ZmqTransport(Transport):
     def _gone(self, peer: int) -> bool:
         if peer in self._openers:
             assert self._bulk is not None
+            self._control.disconnected(peer)  # no news any more, but to be read: else it piles up
             return self._bulk.disconnected(peer) or peer in self._ended
         if not self._control.listens_to(peer):
             gone = self._control.disconnected(peer)
