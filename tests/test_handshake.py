@@ -103,7 +103,7 @@ def other_release(monkeypatch: pytest.MonkeyPatch, version: str, wire: int) -> N
     ("settings", "said"),
     [
         ({"frac_bits": 20}, r"frac_bits (16 at .*, 20|20 at .*, 16) at "),
-        ({"deadline": 7.0}, r"deadline (3.0 at .*, 7.0|7.0 at .*, 3.0) at "),
+        ({"deadline": 7.0}, r"deadline (8.0 at .*, 7.0|7.0 at .*, 8.0) at "),
         ({"names": ("a", "c", "b", "d")}, r"names a, (b, c|c, b), d at .*, a, (b, c|c, b), d at "),
         ({"public_keys": ("x" * 40, "y" * 40, "z" * 40, "q" * 40)}, "other public keys of a, b, c, d"),
     ],
@@ -111,11 +111,11 @@ def other_release(monkeypatch: pytest.MonkeyPatch, version: str, wire: int) -> N
 def test_other_settings_are_a_mismatch_at_all_at_once(
     group: Callable[..., Group], kind: str, odd: int, settings: dict[str, object], said: str
 ) -> None:
-    meeting = group(kind, 8.0 if "deadline" not in settings else 3.0)
+    meeting = group(kind, 8.0)
     started = time.monotonic()
     jobs = [meeting.start(rank, **(settings if rank == odd else {})) for rank in range(4)]
     errors = errors_of(jobs)
-    assert time.monotonic() - started < 3, "at once"
+    assert time.monotonic() - started < 6, "not at the deadline"
     for rank, error in enumerate(errors):
         assert isinstance(error, ProgramMismatch), (rank, error)
     texts = "\n".join(map(str, errors))
@@ -155,7 +155,7 @@ def test_everybody_names_who_did_not_come(group: Callable[..., Group], kind: str
 
 
 def test_a_stranger_is_refused_and_logged_and_told(group: Callable[..., Group], caplog: pytest.LogCaptureFixture) -> None:
-    meeting = group("curve", 3.0)
+    meeting = group("curve", 5.0)
     own = identity.create("stranger")
     at = meeting.launches[2]
     keys = (*at.config.public_keys[:2], own.public_key, at.config.public_keys[3])
@@ -165,7 +165,7 @@ def test_a_stranger_is_refused_and_logged_and_told(group: Callable[..., Group], 
         started = time.monotonic()
         jobs = [meeting.start(0), meeting.start(1), meeting.start(2, stranger)]
         error = jobs[2].exception(10)
-        assert isinstance(error, AuthenticationError) and time.monotonic() - started < 2.8, "at once"
+        assert isinstance(error, AuthenticationError) and time.monotonic() - started < 4.5, "before the deadline"
         assert "refused this process's key: its run.toml has another one" in str(error)
         others = errors_of(jobs[:2])
     assert all(isinstance(other, PartyLost) and other.peer == 2 for other in others), others
@@ -279,7 +279,7 @@ def test_an_abort_during_the_handshake_ends_it_everywhere(group: Callable[..., G
     odd.tell(ShapeError("of its own"))
     started = time.monotonic()
     errors = errors_of(jobs)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 6
     for error in errors:
         assert isinstance(error, ShapeError) and error.echo == 2, error
         assert "party 2 stopped before the session began with ShapeError" in str(error)

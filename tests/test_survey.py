@@ -110,4 +110,4 @@ def test_who_stops_says_so() -> None:
     started = time.monotonic()
     for found in [job.result(20) for job in start(links, [0, 1], 5)]:
         assert "the dealer stopped before the session began with ConfigError" in found[2].trouble
-    assert time.monotonic() - started < 2, "nobody waits for it any longer"
+    assert time.monotonic() - started < 4, "nobody waits for it any longer"

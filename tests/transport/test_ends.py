@@ -123,7 +123,7 @@ def test_the_end_of_the_second_connection_is_the_end(reads: int, silent: int) ->
 def test_strangers_that_come_and_go_stop_nothing() -> None:
     """More of them than a queue of events holds, while nobody reads."""
     with met() as (links, _, port):
-        for _ in range(3000):
+        for _ in range(1500):
             socket.create_connection(("127.0.0.1", port)).close()
         links[1].send(0, frame(1, 4))
         links[0].send(1, frame(2, 4))

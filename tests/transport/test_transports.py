@@ -116,7 +116,7 @@ def test_silence_ends_at_the_deadline_and_names_the_rank(kind: str, tmp_path) ->
             links[0].recv(1, 0.5)
         with pytest.raises(DealerLost, match="the dealer"):
             links[0].recv(2, 0.5)
-        assert 0.9 < time.monotonic() - started < 2.5
+        assert 0.9 < time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("kind", ["ipc", "tcp", "curve"])
