@@ -242,7 +242,7 @@ class Party:
     def _explained(self, peer: int, lost: PartyLost) -> errors.MPCError:
         """What to raise where ``peer`` is lost: somebody who stopped may have said why, and that explains who is gone;
         unless they say it is this process, which itself waited."""
-        end = perf_counter() + LAST_WORDS
+        end, told = perf_counter() + LAST_WORDS, ""
         while perf_counter() < end:
             try:
                 arrived = self.transport.recv_any(0)
@@ -255,8 +255,8 @@ class Party:
                 echo = echo_of(data, self.transport)
                 if echo.peer != self.rank or not isinstance(echo, PartyLost):
                     return echo
-                lost = type(lost)(f"{lost}; {str(echo).removesuffix(here())}")
-        return self.blame(peer, type(lost)(f"{lost} ({self._place()})"))
+                told = told or f"; {str(echo).removesuffix(here())}"
+        return self.blame(peer, type(lost)(f"{lost}{told} ({self._place()})"))
 
     def receive(self, peer: int, want: bytes, size: int) -> Frame:
         """The next frame of ``peer``, whose header must equal ``want`` and whose length ``size`` bytes."""

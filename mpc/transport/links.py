@@ -104,12 +104,12 @@ class Links:
         if self._passwords:
             socket.setsockopt(zmq.PLAIN_USERNAME, b"mpc")
             socket.setsockopt(zmq.PLAIN_PASSWORD, password_of(name))
+        self._sockets[peer] = socket
         self.calls.watch(peer, socket)
         try:
             socket.connect(address)
         except zmq.ZMQError as error:
             raise ConfigError(f"this process cannot connect to {address}: {error}") from error
-        self._sockets[peer] = socket
         self.poller.register(socket, zmq.POLLIN)
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
@@ -184,11 +184,17 @@ class Links:
         return peer not in self._sockets
 
     def disconnected(self, peer: int) -> bool:
-        """Whether the connection to a lower rank ended since the last look; of a higher rank: whether its connection ever
-        did, at a port with passwords (at another nobody knows: False)."""
+        """Whether the connection to a lower rank ended, and no other came up; of a higher rank: whether its connection ended,
+        at a port with passwords (at another nobody knows: False)."""
         if not self.listens_to(peer):
             return self.calls.ended(peer)
         return self._callers is not None and self._callers.ended(peer)
+
+    def tidy(self) -> None:
+        """Take in what the monitors tell, that it does not pile up."""
+        self.calls.tidy()
+        if self._callers is not None:
+            self._callers.tidy()
 
     def close(self, linger: float) -> None:
         """Close all sockets; what is unsent gets ``linger`` seconds."""

@@ -50,27 +50,34 @@ class Calls:
         self.trouble: dict[int, MPCError] = {}
         self._monitors: dict[int, Monitor] = {}
         self._broken_off: Counter[int] = Counter()  # handshakes in a row
+        self._gone: set[int] = set()  # whose connection ended, and none came up since
 
     def watch(self, peer: int, socket: zmq.Socket[bytes]) -> None:
         """That socket will connect to that rank."""
         self._monitors[peer] = Monitor(self._context, socket, _CALL)
 
     def ended(self, peer: int) -> bool:
-        """Whether the connection ended since the last look; notes in `trouble` why one does not come up."""
-        gone = False
+        """Whether the connection ended, and no other came up; notes in `trouble` why one does not."""
         for kind, _, address in self._monitors[peer].news() if peer in self._monitors else ():
-            gone = gone or kind == zmq.EVENT_DISCONNECTED
-            if kind in _FAILED:
+            if kind == zmq.EVENT_DISCONNECTED:
+                self._gone.add(peer)
+            elif kind in _FAILED:
                 self.trouble[peer] = AuthenticationError(f"whoever is at {address} {_FAILED[zmq.Event(kind)]}")
             elif kind == _BROKEN_OFF:
                 self._broken_off[peer] += 1
                 self.trouble[peer] = self._broken(peer, address)
             elif kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._gone.discard(peer)
                 self.trouble.pop(peer, None)
                 self._broken_off.pop(peer, None)
             elif kind == zmq.EVENT_CONNECT_RETRIED:
                 self.trouble.setdefault(peer, PartyLost(f"nobody answers at {address}"))
-        return gone
+        return peer in self._gone
+
+    def tidy(self) -> None:
+        """Take in all that happened, that it does not pile up."""
+        for peer in self._monitors:
+            self.ended(peer)
 
     def _broken(self, peer: int, address: str) -> MPCError:
         """Why a handshake broke off: a process that dies does that once, one with another key at every attempt."""
@@ -104,18 +111,20 @@ class Callers:
             return
         self.known.add(rank)
         descriptor = message.get(zmq.SRCFD) if isinstance(message, zmq.Frame) else -1
-        self._look()
+        self.tidy()
         if descriptor in self._open:
+            self._ended.add(self._open[descriptor])  # of whoever had that descriptor before
             self._open[descriptor] = rank
         elif descriptor >= 0:
             self._ended.add(rank)
 
     def ended(self, rank: int) -> bool:
         """Whether the connection of a rank that was met has ended."""
-        self._look()
+        self.tidy()
         return rank in self._ended
 
-    def _look(self) -> None:
+    def tidy(self) -> None:
+        """Take in all that happened, that it does not pile up."""
         for kind, descriptor, _ in self._monitor.news():
             if kind == zmq.EVENT_ACCEPTED:
                 self._open[descriptor] = None

@@ -7,8 +7,9 @@ binder's mandatory routing refuses a vanished peer, the connector's monitor repo
 
 Between machines the first port speaks CURVE and admits the keys of run.toml only. It carries the greetings. `protect` then
 opens the second port: every further frame goes there, sealed with keys that were agreed inside CURVE
-(`mpc.transport.sealed`). From then on a peer is gone when that connection ended, and no earlier: what it said last may
-still be on its way when the first one closes. Nothing is sent to find that out: a kernel that is asked for a process that
+(`mpc.transport.sealed`). From then on a peer is gone when that connection ended: what it said last may still be on its way
+when the first one closes. (A host that vanished with frames under way to it is told by the first one alone, where TCP asks
+whether it lives: that counts a little later.) Nothing is sent to find that out: a kernel that is asked for a process that
 has ended forgets what it was still sending again.
 """
 from __future__ import annotations
@@ -36,6 +37,8 @@ GREETING_BYTES: Final = 1 << 16
 RECORDS_WAITING: Final = 64
 NAME_BYTES: Final = 8
 NETWORK_RECONNECT_MS: Final = 100
+TIDY_EVERY: Final = 256  # receives
+ALONE_SECONDS: Final = 2.0  # between the end of the first connection and that of its peer: for what is still on its way
 PING: Final = pack(Kind.PING, 0, 0, bytes(16))
 HERE: Final = pack(Kind.HELLO, 0, 0, bytes(16))  # the first frame of the second port
 
@@ -96,7 +99,8 @@ class ZmqTransport(Transport):
         self._openers: dict[int, sealed.Opener] = {}
         self._admission: Admission | None = None
         self._bulk: Links | None = None
-        self._ended: set[int] = set()  # whose connection did, with frames of theirs still unread
+        self._reads = 0
+        self._alone: dict[int, float] = {}  # whose first connection ended, the second did not: since when
         self._context = zmq.Context(io_threads=1)
         self._control = Links(self._context, limits, timing, curve)
         try:
@@ -144,7 +148,6 @@ class ZmqTransport(Transport):
     def forget(self, peer: int) -> None:
         self._inbox[peer].clear()
         self._queued[peer] = 0
-        self._ended.discard(peer)
         self.greeted.discard(peer)
 
     # --- sending and receiving
@@ -167,6 +170,9 @@ class ZmqTransport(Transport):
         links, admit = self._of(peer)
         copy = size_hint < COPY_BELOW and (self._admission is None or links is self._bulk)
         deadline = time.monotonic() + timeout
+        self._reads += 1
+        if self._reads % TIDY_EVERY == 0:
+            links.tidy()
         while not inbox:
             try:
                 got = links.receive(peer, copy, admit)
@@ -221,10 +227,6 @@ class ZmqTransport(Transport):
             if whole is None:
                 return
             data = whole
-            if peer not in self.greeted and self._bulk is not None:
-                self._bulk.disconnected(peer)  # attempts before the one that came through
-        elif peer not in self.greeted:
-            self._control.disconnected(peer)  # its port may have belonged to the session before, which closed
         if not self.is_news(peer, data):
             return
         self.meter.received(peer, len(data))
@@ -277,7 +279,6 @@ class ZmqTransport(Transport):
     # --- who is gone
     def probe(self, peer: int) -> None:
         if self._gone(peer) and peer in self.greeted:
-            self._ended.add(peer)
             self._drain(peer)
             if not self._inbox[peer]:
                 raise self._lost(peer, "closed its connection")
@@ -285,19 +286,25 @@ class ZmqTransport(Transport):
     def _gone(self, peer: int) -> bool:
         if peer in self._openers:
             assert self._bulk is not None
-            self._control.disconnected(peer)  # no news any more, but to be read: else it piles up
-            return self._bulk.disconnected(peer) or peer in self._ended
+            return self._bulk.disconnected(peer) or self._alone_seconds(peer) > ALONE_SECONDS
         if not self._control.listens_to(peer):
             gone = self._control.disconnected(peer)
             if self._control.calls.refused(peer):
                 raise AuthenticationError(f"{self.name(peer)}: {self._control.calls.trouble[peer]}")
-            return gone or peer in self._ended
+            return gone
         try:
             if peer in self.greeted:
                 self._control.send(peer, PING, HEADER_BYTES)
         except zmq.ZMQError:
             return True
         return False
+
+    def _alone_seconds(self, peer: int) -> float:
+        """How long that peer's first connection has been gone."""
+        if not self._control.disconnected(peer):
+            self._alone.pop(peer, None)
+            return 0.0
+        return time.monotonic() - self._alone.setdefault(peer, time.monotonic())
 
     def _drain(self, peer: int) -> None:
         """Take in what arrived before a connection went: it still counts."""

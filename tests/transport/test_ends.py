@@ -2,21 +2,26 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import select
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from mpc.config import Endpoint, Sites
 from mpc.errors import PartyLost
+from mpc.handshake import agree
 from mpc.transport import frames
-from mpc.transport.zmq import ZmqTransport
+from mpc.transport.base import Frame, Transport
+from mpc.transport.zmq import ALONE_SECONDS, ZmqTransport
 from tests.ports import free_ports
-from tests.transport.test_transports import frame, meet, secured
+from tests.transport.test_transports import frame, group, meet, secured
 
 
 class Relay:
@@ -120,8 +125,17 @@ def test_the_end_of_the_second_connection_is_the_end(reads: int, silent: int) ->
             links[reads].recv(silent, 30)
 
 
-def test_strangers_that_come_and_go_stop_nothing() -> None:
-    """More of them than a queue of events holds, while nobody reads."""
+def test_the_first_connection_alone_is_not_the_end_for_long() -> None:
+    """So it is where a host vanished with frames under way to it: TCP goes on sending them for a quarter of an hour."""
+    with met() as (links, _, _port):
+        links[0]._control.close(0)
+        started = time.monotonic()
+        with pytest.raises(PartyLost, match="party 0 closed its connection"):
+            links[1].recv(0, 30)
+        assert ALONE_SECONDS <= time.monotonic() - started < 10
+
+
+def strangers() -> None:
     with met() as (links, _, port):
         for _ in range(1500):
             socket.create_connection(("127.0.0.1", port)).close()
@@ -131,10 +145,21 @@ def test_strangers_that_come_and_go_stop_nothing() -> None:
         assert frames.unpack(links[1].recv(0, 5)).op == 2
 
 
+def test_strangers_that_come_and_go_stop_nothing() -> None:
+    """More of them than a queue of events holds, while nobody reads. (In a process of its own: what fails here hangs.)"""
+    process = multiprocessing.get_context("spawn").Process(target=strangers, daemon=True)
+    process.start()
+    process.join(60)
+    try:
+        assert process.exitcode == 0
+    finally:
+        process.kill()
+
+
 @pytest.mark.parametrize(("reads", "ends"), [(0, 1), (1, 0)])
-def test_an_end_behind_frames_that_wait_is_seen_when_they_are_read(reads: int, ends: int) -> None:
+def test_an_end_behind_frames_that_wait_is_seen_when_they_are_read(reads: int, ends: int, tmp_path: Path) -> None:
     """The end is told once: it must not be forgotten while there is something to read."""
-    with met() as (links, _, _port):
+    with group("curve", 2, tmp_path) as links:
         for op in range(3):
             links[ends].send(reads, frame(op, 4))
         links[ends].close(1)
@@ -142,7 +167,39 @@ def test_an_end_behind_frames_that_wait_is_seen_when_they_are_read(reads: int, e
         links[reads].probe(ends)
         for op in range(3):
             assert frames.unpack(links[reads].recv(ends, 5)).op == op
-        started = time.monotonic()
-        with pytest.raises(PartyLost, match=f"party {ends} closed its connection"):
-            links[reads].recv(ends, 30)
-        assert time.monotonic() - started < 10
+        lost_at_once(links[reads], ends)
+
+
+@pytest.mark.parametrize(("late", "ends"), [(1, 0), (2, 0), (2, 1), (0, 1), (1, 2)])
+def test_a_peer_that_ends_while_others_are_still_waited_for(late: int, ends: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it said first is read after it is gone."""
+    launches = secured(2)
+    with contextlib.ExitStack() as stack:
+        links = [ZmqTransport.of(at) for at in launches]
+        for link in links:
+            stack.callback(link.close, 0)
+        hear = links[late].recv
+
+        def slowly(peer: int, timeout: float, size_hint: int = 0) -> Frame:
+            monkeypatch.setattr(links[late], "recv", hear)
+            time.sleep(1)
+            return hear(peer, timeout, size_hint)
+
+        monkeypatch.setattr(links[late], "recv", slowly)
+
+        def attend(rank: int) -> None:
+            with contextlib.suppress(PartyLost):
+                agree(links[rank], launches[rank].config, 10)
+            if rank == ends:
+                links[rank].close(0.2)
+
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(attend, range(3)))
+        lost_at_once(links[late], ends)
+
+
+def lost_at_once(link: Transport, peer: int) -> None:
+    started = time.monotonic()
+    with pytest.raises(PartyLost, match=f"{link.name(peer)} closed its connection"):
+        link.recv(peer, 30)
+    assert time.monotonic() - started < 10
