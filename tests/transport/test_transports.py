@@ -155,6 +155,8 @@ def test_recv_any_serves_whoever_speaks(tmp_path) -> None:
 def test_an_unusable_address_is_a_config_error(tmp_path) -> None:
     with pytest.raises(ConfigError, match="cannot listen at"):
         ZmqTransport(0, 2, (f"ipc://{tmp_path}/absent/r0", "ipc:///x", "ipc:///y"))
+    with pytest.raises(ConfigError, match="cannot connect to tcp://no such host:80"):
+        ZmqTransport(1, 2, ("tcp://no such host:80", f"ipc://{tmp_path}/r1", "ipc:///y"))
 
 
 @pytest.mark.parametrize(
