@@ -19,6 +19,7 @@ COPY_BELOW: Final = 1 << 16  # bytes: smaller frames are cheaper to copy than to
 PROBE_SECONDS: Final = 0.2
 KEEPALIVE_PROBES: Final = 3
 HANDSHAKE_SECONDS: Final = 10  # of ZeroMQ, before any message: whoever connects and says nothing is cut off then
+
 Admit = Callable[[bytes, "bytes | zmq.Frame"], int]
 
 

@@ -103,7 +103,7 @@ class Callers:
         self._monitor = Monitor(context, port, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         self._open: dict[int, int | None] = {}  # descriptor -> the rank behind it, once known
         self.known: set[int] = set()
-        self._ended: set[int | None] = set()
+        self._ended: set[int | None] = set()  # None: of connections that nobody greeted over
 
     def meet(self, rank: int, message: bytes | zmq.Frame) -> None:
         """That message (no copy: copies do not know) came over the connection of that rank. The first one counts."""
@@ -113,7 +113,7 @@ class Callers:
         descriptor = message.get(zmq.SRCFD) if isinstance(message, zmq.Frame) else -1
         self.tidy()
         if descriptor in self._open:
-            self._ended.add(self._open[descriptor])  # of whoever had that descriptor before
+            self._ended.add(self._open[descriptor])  # whoever had that descriptor before
             self._open[descriptor] = rank
         elif descriptor >= 0:
             self._ended.add(rank)
