@@ -17,7 +17,7 @@ from mpc.saving import files
 
 EVERY, BATCHES = 3, 40
 SCRIPT = '''
-import os, signal, sys
+import os, signal, sys, time
 import numpy as np
 import mpc
 
@@ -42,6 +42,15 @@ def fill(path, leave):
     with open(os.path.join(path, "filler"), "wb") as file:
         file.write(bytes(disk.f_bavail * disk.f_frsize - leave))
 
+def in_turn(plain, other):
+    """Open a new file when the other party's is whole: as large as the one that it replaces."""
+    def call(path, *args, **kwargs):
+        if str(path).endswith(".new"):
+            while not os.path.exists(other + ".new") or os.path.getsize(other + ".new") < os.path.getsize(other):
+                time.sleep(0.002)
+        return plain(path, *args, **kwargs)
+    return call
+
 def train(s):
     mpc.manual_seed(0)
     with open(f"{folder}/pid.{s.rank}", "w") as file:
@@ -62,8 +71,11 @@ def train(s):
         done = batches.epoch * batches.per_epoch + batches.batch + 1
         with open(f"{folder}/done.{s.rank}", "w") as file:
             file.write(str(done))
-        if s.rank == 0 and "FILL" in os.environ and done == 7:
-            fill(s.checkpoint, int(os.environ["FILL"]))
+        if "FILL" in os.environ and done == 7:
+            if s.rank == 0:
+                fill(s.checkpoint, int(os.environ["FILL"]))
+            elif "TURN" in os.environ:
+                os.open = in_turn(os.open, f"{s.checkpoint}/loop1.rank0.shares")
     right = float(((model(x) > 0) == y).mean().reveal(reason="accuracy"))
     if s.rank == 0:
         print(f"accuracy {right:.3f}")
@@ -236,20 +248,21 @@ def small_disk(runs: Runs) -> Iterator[Path]:
     subprocess.run(["umount", str(runs.checkpoint)], check=True)
 
 
-def test_a_full_disk(runs: Runs, small_disk: Path, undisturbed: float) -> None:
-    """Room for one party's file only: both parties end with the error of the other one, and the saves before stand."""
-    size = 24 * 1024  # more than one file, less than two
-    full = runs.finished(FILL=str(size))
+@pytest.mark.parametrize("unlucky", ["1", "01"], ids=["of-one-party", "of-both"])
+def test_a_full_disk(runs: Runs, small_disk: Path, undisturbed: float, unlucky: str) -> None:
+    """Room for one party's file, or for none: both parties end, everybody hears why, and the saves before stand."""
+    size = {"1": 24, "01": 8}[unlucky] * 1024
+    full = runs.finished(FILL=str(size), **({"TURN": ""} if unlucky == "1" else {}))
     one = (small_disk / "loop1.rank0.shares").stat().st_size
-    assert one < size < 2 * one, one
+    assert 8 * 1024 < one < 24 * 1024 < 2 * one, one
     assert full.returncode == 6, full.stderr
     errors = [(runs.folder / f"error.{rank}").read_text() for rank in range(2)]
-    unlucky = "01"["loop1.rank1.shares" in errors[0]]
     for rank, error in enumerate(errors):
-        assert error.startswith(f"ConfigError: save: party {unlucky} cannot write its file "), errors
-        assert f"loop1.rank{unlucky}.shares" in error and "what was saved before is as it was" in error
-        assert ("No space left on device" in error) == (str(rank) == unlucky)
-    assert f"party {unlucky} of 2 failed" in full.stderr and "No space left on device" in full.stderr
+        at = str(rank) if str(rank) in unlucky else unlucky[0]  # who has no trouble of its own hears of the other one's
+        assert error.startswith(f"ConfigError: save: party {at} cannot write its file "), errors
+        assert f"loop1.rank{at}.shares" in error and "what was saved before is as it was" in error
+        assert ("No space left on device" in error) == (str(rank) in unlucky)
+    assert any(f"party {rank} of 2 failed" in full.stderr for rank in unlucky) and "No space left on device" in full.stderr
     assert runs.sequences() == [2, 2] and sorted(p.name for p in small_disk.iterdir()) == [
         "filler", *(f"loop1.rank{rank}.shares{end}" for rank in range(2) for end in ("", ".previous"))
     ]
