@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -20,6 +22,7 @@ from mpc.federated.flower import LocalDeployment  # noqa: E402
 from tests.ports import free_ports  # noqa: E402
 
 APP = Path(__file__).parent.parent.parent / "examples" / "flower_app"
+PATIENCE = 1500  # seconds for what takes some: Flower's programs start slowly, and a busy machine has other work
 BOUND = 2.0**-21 + 2.0**-23  # SharesAggregator's quantisation (20 fraction bits), and float32 weights below 2
 
 
@@ -62,7 +65,11 @@ def check(folder: Path, number: int, owners: tuple[int, ...]) -> None:
         np.testing.assert_allclose(value, want[name], rtol=0, atol=BOUND, err_msg=f"round {number}, {name}")
 
 
-def test_a_superlink_that_does_not_come_leaves_nothing_behind() -> None:
+def test_a_superlink_that_does_not_come_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "flower-superlink"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))  # beside which programs are looked for
     here = LocalDeployment(1, start_within=0.05)
     with pytest.raises(PartyLost, match="superlink did not start"):
         here.__enter__()
@@ -72,8 +79,8 @@ def test_a_superlink_that_does_not_come_leaves_nothing_behind() -> None:
 
 
 def test_three_supernodes(tmp_path: Path) -> None:
-    with LocalDeployment(3, folder=tmp_path / "flower") as here:
-        said = here.run(APP, {"num-server-rounds": 1, "fraction-evaluate": 0.0, "save-to": tmp_path}, timeout=200)
+    with LocalDeployment(3, folder=tmp_path / "flower", start_within=PATIENCE) as here:
+        said = here.run(APP, {"num-server-rounds": 1, "fraction-evaluate": 0.0, "save-to": tmp_path}, timeout=PATIENCE)
         assert len(here.processes()) >= 4  # that they are found while they live
     assert "round 1: 3 contributions, 0 refused" in said, said + here.logs()
     check(tmp_path, 1, (0, 1, 2))
@@ -88,7 +95,7 @@ def keys_and_run_toml(folder: Path) -> Path:
         made.write(folder / f"{name}.key")
         place = f'address = "127.0.0.1:{ports[2 * rank]}"\nbulk = "127.0.0.1:{ports[2 * rank + 1]}"\n' if rank < 3 else ""
         lines.append(f'{"[[party]]" if rank < 3 else "[dealer]"}\nname = "{name}"\npublic_key = "{made.public_key}"\n{place}')
-    (folder / "run.toml").write_text("deadline = 30.0\n" + "\n".join(lines))
+    (folder / "run.toml").write_text("deadline = 600.0\n" + "\n".join(lines))
     return folder / "run.toml"
 
 
@@ -102,14 +109,14 @@ def test_the_computing_parties_are_processes_of_their_own(tmp_path: Path) -> Non
     pipe: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     others = [subprocess.Popen([*start, *command], **pipe) for command in commands]
     try:
-        with LocalDeployment(3, folder=tmp_path / "flower") as here:
+        with LocalDeployment(3, folder=tmp_path / "flower", start_within=PATIENCE) as here:
             said = here.run(APP, {
                 "num-server-rounds": 1, "fraction-evaluate": 0.0, "save-to": tmp_path, "run-toml": run_toml, "party": "clinic",
                 "task": "trial",
-            }, timeout=200)  # fmt: skip
+            }, timeout=PATIENCE)  # fmt: skip
         assert "round 1: 3 contributions, 0 refused" in said, said + here.logs()
-        told = [other.communicate(timeout=30)[0] for other in others[:2]]
-        assert [other.wait(30) for other in others] == [0, 0, 0], told
+        told = [other.communicate(timeout=PATIENCE)[0] for other in others[:2]]
+        assert [other.wait(PATIENCE) for other in others] == [0, 0, 0], told
         assert "1 of 1 rounds gave a model" in told[0] and "1 of 1 rounds gave a model" in told[1]
     finally:
         for other in others:
@@ -120,19 +127,26 @@ def test_the_computing_parties_are_processes_of_their_own(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_a_supernode_is_killed_in_the_midst_of_a_round(tmp_path: Path) -> None:
-    """The round has the others' work. What is not there by the timeout is left out: Flower misses a node after 60 s."""
-    began = time.monotonic()
-    with LocalDeployment(3, folder=tmp_path / "flower") as here:
-        patience = 20 + 5 * (time.monotonic() - began)  # longer on a busy machine: apps start in the first round
-        run = here.submit(APP, {
-            "num-server-rounds": 2, "aggregator": "paillier", "fraction-evaluate": 0.0, "round-timeout": patience,
-            "save-to": tmp_path,
+    """The round has the others' work. Who is not there is left out: at the round's timeout, or once Flower misses it (60 s)."""
+    app, code = tmp_path / "app", "flower_app/client_app.py"
+    shutil.copytree(APP, app, ignore=shutil.ignore_patterns("__pycache__"))
+    text = (app / code).read_text()
+    first = "    model, run = model_of(message), context.run_config\n"
+    waits = f"""    import pathlib, time
+    while context.node_config["partition-id"] == 2 and pathlib.Path({str(tmp_path / "round-1.npz")!r}).exists():
+        time.sleep(1)  # in the second round, until it is killed
+"""
+    assert first in text
+    (app / code).write_text(text.replace(first, waits + first))
+    with LocalDeployment(3, folder=tmp_path / "flower", start_within=PATIENCE) as here:
+        run = here.submit(app, {
+            "num-server-rounds": 2, "aggregator": "paillier", "fraction-evaluate": 0.0, "save-to": tmp_path,
         })  # fmt: skip
-        until_asked(here.folder / "node2.log", 2, within=60 + 4 * patience)
+        until_asked(here.folder / "node2.log", 2, within=PATIENCE)
         here.kill(2)
-        said, _ = run.communicate(timeout=60 + 4 * patience)
+        said, _ = run.communicate(timeout=PATIENCE)
     assert "round 1: 3 contributions, 0 refused" in said, said + here.logs()
-    assert "round 2: 2 contributions, 0 refused" in said, said + here.logs()
+    assert re.search("round 2: 2 contributions, [01] refused", said), said + here.logs()  # Flower may say that it is missed
     check(tmp_path, 1, (0, 1, 2))
     check(tmp_path, 2, (0, 1))
     assert here.processes() == []

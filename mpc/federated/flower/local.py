@@ -6,6 +6,7 @@ packages are switched off, so that nothing leaves the machine. A real federation
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -182,11 +183,21 @@ class LocalDeployment:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody has at this moment, all different."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports that nobody has at this moment, all different, and not of those that the system gives to connections by itself:
+    one of them could be taken before the process that is to have it listens."""
+    end = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    below = range(max(1024, end // 3), end // 2)
+    sockets: list[socket.socket] = []
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
+        while len(sockets) < count:
+            port = random.choice(below) if len(below) > 1000 else 0
+            each = socket.socket()
+            try:
+                each.bind(("127.0.0.1", port))
+            except OSError:
+                each.close()
+            else:
+                sockets.append(each)
         return [each.getsockname()[1] for each in sockets]
     finally:
         for each in sockets:
