@@ -3,17 +3,19 @@ from __future__ import annotations
 
 import os
 import socket
-from itertools import count
 
 FIRST, EACH, WORKERS = 20_000, 1_500, 8  # up to 32,000; the system's begin at 32,768
 _WORKER = int("".join(filter(str.isdigit, os.environ.get("PYTEST_XDIST_WORKER", "0"))) or 0) % WORKERS
-_NEXT = count(os.getpid())
+_next = os.getpid() % EACH
 
 
 def free_ports(number: int) -> list[int]:
-    """Consecutive ports that nobody listens at and no other worker takes."""
+    """Consecutive ports that nobody listens at, no other worker takes, and no call before got: who got those may bind later."""
+    global _next
     while True:
-        start = FIRST + EACH * _WORKER + number * next(_NEXT) % (EACH - number)
+        first = _next if _next + number <= EACH else 0
+        _next = first + number
+        start = FIRST + EACH * _WORKER + first
         ports = list(range(start, start + number))
         if all(map(_is_free, ports)):
             return ports

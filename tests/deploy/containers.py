@@ -9,12 +9,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.deploy.files import Process
 from tests.ports import free_ports
 
-SECONDS = 60
+SECONDS = 200  # for what takes some
 MPC = [sys.executable, "-P", "-m", "mpc.parties"]
 
 
@@ -73,10 +75,22 @@ class Container:
         return [p for p in self.cwd.rglob("*") if p.is_file()]
 
 
-def run_all(containers: list[Container]) -> dict[str, tuple[int, str, str]]:
-    """Start all, wait for all: name -> exit code, standard output, standard error."""
-    started = [c.start() for c in containers]
+def listens(port: int) -> bool:
+    """Does a process of this machine listen at that port?"""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(int(row[1].split(":")[1], 16) == port and row[3] == "0A" for row in rows)
+
+
+def run_all(containers: list[Container], ports: Mapping[str, int] | None = None) -> dict[str, tuple[int, str, str]]:
+    """Start all, wait for all: name -> exit code, standard output, standard error. ``ports``: where these listen before the
+    next one is started."""
+    started: list[subprocess.Popen[str]] = []
     try:
+        for container in containers:
+            started.append(container.start())
+            port = (ports or {}).get(container.process.name)
+            while port is not None and not listens(port) and started[-1].poll() is None:
+                time.sleep(0.02)
         said = [p.communicate(timeout=SECONDS) for p in started]
     finally:
         for p in started:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 import mpc
@@ -51,9 +52,17 @@ def planned(program: Program, folder: Path, parties: int = 2, **options: Any) ->
     return plans.read(folder / "the.plan")
 
 
-def stored(program: Program, folder: Path, parties: int = 2, runs: int = 1) -> Path:
-    """A fresh directory of stores for the program, with their keys."""
-    plan = planned(program, folder, parties)
+def stored(program: Program, folder: Path, parties: int = 2, runs: int = 1, seed: int | None = None) -> Path:
+    """A fresh directory of stores for the program, with their keys. ``seed``: of the plan, by default a random one."""
+
+    def seeded(s: Party) -> Any:
+        if seed is not None:
+            s.manual_seed(seed)
+        return program(s)
+
+    plan = planned(seeded, folder, parties)
+    if seed is not None:
+        plan = msgspec.structs.replace(plan, seed=seed)
     recipients, keys = production.local_recipients([f"rank-{rank}" for rank in range(parties)])
     out = folder / "stores"
     shutil.rmtree(out, ignore_errors=True)

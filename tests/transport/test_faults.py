@@ -6,7 +6,7 @@ whole frames and of headers are found on every link; on a sealed link every faul
 from __future__ import annotations
 
 import re
-import time
+import threading
 from typing import Any
 
 import numpy as np
@@ -110,13 +110,21 @@ def test_a_link_that_falls_silent(size: int, seal: bool) -> None:
 
 
 def test_who_is_taken_for_lost_and_waited_itself_says_for_whom() -> None:
+    told, over = threading.Event(), threading.Event()
+
     def waits(s: Any) -> None:
+        if s.rank == 1:
+            told.wait()
+            try:
+                s.barrier()
+            finally:
+                over.set()
         if s.rank == 2:
             lost = PartyLost("party 1 sent nothing")
             lost.peer = 1
             s.transport.send(1, abort_frame(lost, 2, 9))
-        if s.rank != 1:
-            time.sleep(1.5 * SHORT)
+            told.set()
+        over.wait()
         s.barrier()
 
     outcomes, _ = run(waits, 3, {}, deadline=SHORT)
@@ -140,7 +148,12 @@ def test_the_dealers_link(seal: bool, fault: Fault) -> None:
     assert befallen
     error = DealerLost if fault == Fault.STALL else CorruptFrame
     for rank, outcome in enumerate(outcomes):
-        assert outcome.value is None and isinstance(outcome.error, error), f"party {rank}: {outcome.error!r}"
+        assert outcome.value is None
+        if fault == Fault.STALL and rank != 2 and not isinstance(outcome.error, DealerLost):
+            # party 2 began to wait for the dealer too late to give up before those who wait for it
+            assert isinstance(outcome.error, PartyLost) and "party 2" in str(outcome.error), repr(outcome.error)
+            continue
+        assert isinstance(outcome.error, error), f"party {rank}: {outcome.error!r}"
         assert "the dealer" in str(outcome.error) or "party 2 stopped at operation" in str(outcome.error)
         assert outcome.seconds < deadline + SLACK
 
@@ -150,9 +163,11 @@ def test_the_dealers_link(seal: bool, fault: Fault) -> None:
 def test_requests_that_the_dealer_does_not_get_as_they_were_sent(seal: bool, fault: Fault) -> None:
     outcomes, befallen = run(program, 2, {1: [Rule(fault, 2)]}, seal, deadline=SHORT)
     assert befallen
-    for outcome in outcomes:
+    for rank, outcome in enumerate(outcomes):
         assert outcome.value is None
-        assert isinstance(outcome.error, (DealerLost, CorruptFrame, mpc.PreprocessingExhausted)), repr(outcome.error)
+        # party 0 may give up before party 1 does, which began to wait later
+        silent = DealerLost if rank or fault != Fault.DROP else PartyLost
+        assert isinstance(outcome.error, (silent, CorruptFrame, mpc.PreprocessingExhausted)), repr(outcome.error)
 
 
 @pytest.mark.parametrize("kind", [Kind.HELLO, Kind.READY], ids=lambda k: k.name)
