@@ -21,7 +21,7 @@ INSTRUMENTED = [
     *("mpc.preprocessing", "mpc.saving.files", "mpc.saving.tree"),
 ]
 MEMORY = 1 << 30  # bytes of address space beyond what the process starts with
-SECONDS_EACH = 5  # that one input may take
+SECONDS_EACH = 25  # that one input may take
 MAX_BYTES = 4096
 
 

@@ -234,7 +234,7 @@ def test_a_module_that_two_threads_describe_is_in_its_own_mode(monkeypatch: pyte
             traces.append(self.training)
             if len(traces) == 3:  # the second description, until the first has ended
                 began.set()
-                assert ended.wait(10)
+                assert ended.wait(60)
             return x * 2
 
     class Handing:
@@ -248,7 +248,7 @@ def test_a_module_that_two_threads_describe_is_in_its_own_mode(monkeypatch: pyte
 
         def __exit__(self, *_: object) -> None:
             self._lock.release()
-            began.wait(10)
+            began.wait(60)
 
     monkeypatch.setattr(describing, "TORCH", Handing())
     module = Slow().eval()
@@ -261,7 +261,7 @@ def test_a_module_that_two_threads_describe_is_in_its_own_mode(monkeypatch: pyte
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(120)
     assert traces == [True, False, True, False]
     assert modes == [False, False] and not module.training
 

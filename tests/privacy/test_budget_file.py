@@ -80,7 +80,7 @@ def test_a_charge_is_on_disk_when_the_process_is_killed(tmp_path: Path) -> None:
         "    budget.charge(Laplace(epsilon=0.5, sensitivity=1.0, grid=1.0).privacy(), 'one')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    assert subprocess.run([sys.executable, "-P", "-c", script], timeout=60).returncode == -signal.SIGKILL
+    assert subprocess.run([sys.executable, "-P", "-c", script], timeout=600).returncode == -signal.SIGKILL
     with Budget(2, 1e-6, file=tmp_path / "b.json") as budget:  # the lock went with the process
         assert budget.used == pytest.approx(0.5, abs=1e-3) and budget.releases == 1
 
@@ -185,7 +185,7 @@ def test_a_resumed_training_is_charged_for_what_it_released_once(tmp_path: Path)
     local(program)
     assert [times for _, times in releases(tmp_path / "study.rank0.json")] == [5, 2]
     shown = subprocess.run([sys.executable, "-P", "-m", "mpc.parties", "budget", str(tmp_path / "study.rank1.json")],
-                           capture_output=True, text=True, timeout=60, env={**os.environ, "COLUMNS": "140"})  # fmt: skip
+                           capture_output=True, text=True, timeout=600, env={**os.environ, "COLUMNS": "140"})  # fmt: skip
     assert shown.returncode == 0 and "SecretDPSGD steps from 1" in shown.stdout and "of 5 used at delta 1e-06" in shown.stdout
 
 

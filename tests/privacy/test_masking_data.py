@@ -17,7 +17,7 @@ def test_adult_hides_everybody_among_five(data_folder: Path) -> None:
     table = bench.read_adult(data_folder, "adult.data")
     started = process_time()
     out = masking.generalise(table, bench.QUASI, masking.Requirement(5, l=3), sensitive="occupation")
-    assert process_time() - started < 5
+    assert process_time() - started < 60  # of this process alone; it takes one or two
     found = out.check()
     assert found["k"] >= 5 and found["l"] >= 3 and found["suppressed"] == 0 and found["loss"] < 0.1
     few = {name: column[:2000] for name, column in table.items()}
