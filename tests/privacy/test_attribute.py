@@ -50,10 +50,10 @@ def test_interval_of_a_mean_is_the_textbooks() -> None:
 
 @pytest.mark.parametrize("name", ATTACKERS)
 def test_every_attacker_finds_what_is_there_and_nothing_else(name: str) -> None:
-    y = RNG.permutation(np.arange(600) % 4 == 0).astype(int)  # one in four: a guess must still weigh both classes alike
-    x = RNG.normal(size=(600, 3)) + 1.5 * y[:, None]
-    guess = scores(name, x[:400], y[:400], x[400:], 3).argmax(1)
-    recall = [(guess[y[400:] == c] == c).mean() for c in (0, 1)]
+    y = RNG.permutation(np.arange(2800) % 4 == 0).astype(int)  # one in four: a guess must still weigh both classes alike
+    x = RNG.normal(size=(2800, 3)) + 1.5 * y[:, None]
+    guess = scores(name, x[:1800], y[:1800], x[1800:], 3).argmax(1)
+    recall = [(guess[y[1800:] == c] == c).mean() for c in (0, 1)]
     assert min(recall) > 0.75 and 2 not in guess
     with pytest.raises(ValueError, match="one class"):
         scores(name, x[:10], np.zeros(10, int), x, 2)
