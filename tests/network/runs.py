@@ -15,10 +15,14 @@ from tests.network.hosts import Hosts
 NAMES = ("north", "east", "south", "broker")  # ranks 0 to 2, and the dealer
 PORT = 7700
 PROGRAM = """
-import itertools, os, sys
+import itertools, os, sys, time
 import numpy as np
 import mpc
 
+for own in sys.argv[2:3]:
+    open("started-" + own, "w").close()
+while not all(os.path.exists("started-" + name) for name in sys.argv[2:]):  # who starts slowly is not who is gone
+    time.sleep(0.01)
 with mpc.session() as s:
     s.manual_seed(1)
     rng = np.random.default_rng(5)
@@ -85,12 +89,18 @@ class Run:
         (folder / "run.toml").write_text(self.toml(self.settings if settings is None else settings))
 
     def start(self, *steps: object, only: Sequence[str] = (), config: str = "") -> None:
-        """Start all members, or these; ``config``: whose folder they take instead of their own."""
-        for name in only or self.names:
+        """Start all members, or these; ``config``: whose folder they take instead of their own. The parties meet when all
+        of them have started."""
+        starting = [name for name in self.names if not only or name in only]
+        parties = [name for name in starting if name != self.names[-1]]
+        for name in parties:
+            (self.folder / f"started-{name}").unlink(missing_ok=True)
+        for name in reversed(starting):  # the dealer first: it waits for the others
             toml = str(self.folder / (config or name) / "run.toml")
             words = ["dealer", "--config", toml, "--once"]
             if name != self.names[-1]:
-                words = ["run", "--config", toml, "--as", name, str(self.script), *(str(step) for step in steps)]
+                others = [party for party in parties if party != name]
+                words = ["run", "--config", toml, "--as", name, str(self.script), *map(str, steps), name, *others]
             command = [sys.executable, "-P", "-m", "mpc.parties", *words]
             pipe: Any = subprocess.PIPE
             host = self.names.index(name)

@@ -17,14 +17,17 @@ from hypothesis import strategies as st
 import mpc
 from mpc.errors import CorruptFrame, DealerLost, MPCError, PartyLost, ProgramMismatch
 from mpc.exchange import abort_frame
+from mpc.transport import frames
 from mpc.transport.faulty import Fault, Rule
-from mpc.transport.frames import HEADER_BYTES, Kind
+from mpc.transport.frames import HEADER_BYTES, KIND_AT, Kind
 from tests.transport.spoiled import SLACK, Outcome, run
 
 SHORT, LONG = 1.0, 20.0  # deadlines: where silence must end, and where it must not be what ends a session
 A = np.arange(6.0)
 OTHER = "party 0 does not run the same program as party 1 at operation"
 GARBAGE = b"GET / HTTP/1.1\r\nHost: party.example.org\r\nAccept: */*\r\n\r\n" * 4
+DIMENSIONS_AT, SHAPE_AT, SHAPE_END = KIND_AT + 1, 40, 104  # of a header: how many dimensions its shape has, and they
+MOST = (1 << 64) - 1
 CORRECT = (*(A * A[::-1]).tolist(), *np.where(A * A[::-1] > 5, A, 0).tolist())
 
 
@@ -181,6 +184,13 @@ def test_the_greeting(kind: Kind, fault: Fault) -> None:
         assert outcome.seconds < 2 * SHORT + SLACK
 
 
+def test_where_a_header_says_the_shape() -> None:
+    plain, other = (frames.pack(Kind.OPEN, 1, 0, bytes(16), shape) for shape in ((0,) * 8, (MOST,) * 8))
+    assert [at for at, (a, b) in enumerate(zip(plain, other, strict=True)) if a != b] == [*range(SHAPE_AT, SHAPE_END)]
+    (at,) = [at for at, (a, b) in enumerate(zip(plain, frames.pack(Kind.OPEN, 1, 0, bytes(16)), strict=True)) if a != b]
+    assert at == DIMENSIONS_AT
+
+
 links = st.sampled_from([(0, 1), (1, 0), (1, 2), (2, 0), (2, 3), (3, 2)])  # rank 3 is the dealer
 faults = st.sampled_from(sorted(set(Fault) - {Fault.DELAY, Fault.STALL}, key=str))
 
@@ -190,12 +200,14 @@ faults = st.sampled_from(sorted(set(Fault) - {Fault.DELAY, Fault.STALL}, key=str
 def test_never_a_wrong_number(
     link: tuple[int, int], fault: Fault, first: int, at: int, mask: int, garbage: bytes, seal: bool
 ) -> None:
-    """Any fault of any frame of any link: each party has the right result, or one of three exceptions."""
+    """Any fault of any frame of any link: each party has the right result, or one of few exceptions."""
     if fault == Fault.CORRUPT and not seal:
         at %= HEADER_BYTES
     rule = Rule(fault, link[1], first=first, at=at, mask=mask, garbage=garbage)
     outcomes, _ = run(program, 3, {link[0]: [rule]}, seal, deadline=SHORT)
-    allowed = (PartyLost, CorruptFrame, ProgramMismatch, mpc.PreprocessingExhausted)
+    allowed: tuple[type[MPCError], ...] = (PartyLost, CorruptFrame, ProgramMismatch, mpc.PreprocessingExhausted)
+    if fault == Fault.CORRUPT and not seal and (at == DIMENSIONS_AT or SHAPE_AT <= at < SHAPE_END):
+        allowed += (mpc.ShapeError,)  # the shape of an input is what its owner's header says
     for rank, outcome in enumerate(outcomes):
         if outcome.value is not None:  # possibly followed by an exception at the session's end
             assert outcome.value == CORRECT, f"party {rank} computed {outcome.value} after {rule}"
