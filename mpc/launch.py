@@ -13,7 +13,7 @@ from mpc.pipes import PACKAGE, Result, Task
 from mpc.report import Report, joined
 from mpc.supervision.calls import pickled_call
 from mpc.supervision.run import Run
-from mpc.supervision.signals import Interrupted, ignore, interrupt
+from mpc.supervision.signals import Interrupted, interrupt
 from mpc.supervision.threads import run_threads
 
 
@@ -92,7 +92,6 @@ def run_script(
             task = Task("", PACKAGE, path=path, script=script, argv=argv, report=report or page is not None)
             children = run.finish(task, None)
     except Interrupted as stop:
-        ignore()  # another Ctrl-C of an impatient person; there is nothing left to end
         print(f"mpc: interrupted by {stop.name}; all parties ended", file=sys.stderr)
         return 128 + stop.number
     except MPCError as error:

@@ -35,7 +35,7 @@ KINDS = ("memory", "curve")
 class Group:
     """Three parties and a dealer that meet in threads; each may have settings of its own."""
 
-    def __init__(self, kind: str, timeout: float = 3.0) -> None:
+    def __init__(self, kind: str, timeout: float = 30.0) -> None:
         self.timeout = timeout
         self.launches = [replace(at, config=replace(at.config, names=NAMES, deadline=timeout)) for at in secured(3, timeout)]
         self.hub = Hub(3) if kind == "memory" else None
@@ -59,7 +59,7 @@ class Group:
 def group() -> Iterator[Callable[..., Group]]:
     made: list[Group] = []
 
-    def make(kind: str, timeout: float = 3.0) -> Group:
+    def make(kind: str, timeout: float = 30.0) -> Group:
         made.append(Group(kind, timeout))
         return made[-1]
 
@@ -69,13 +69,13 @@ def group() -> Iterator[Callable[..., Group]]:
 
 
 def errors_of(jobs: list[Future[Agreement]]) -> list[BaseException | None]:
-    return [job.exception(20) for job in jobs]
+    return [job.exception(60) for job in jobs]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_agree_on_a_session_and_each_pair_on_a_secret_of_its_own(group: Callable[..., Group], kind: str) -> None:
     meeting = group(kind)
-    got = [job.result(10) for job in [meeting.start(rank) for rank in range(4)]]
+    got = [job.result(60) for job in [meeting.start(rank) for rank in range(4)]]
     assert len({g.session for g in got}) == 1
     pairs = {(i, j): got[i].secrets[j] for i in range(4) for j in range(4) if i != j}
     assert all(pairs[i, j] == pairs[j, i] for i, j in pairs)
@@ -103,7 +103,7 @@ def other_release(monkeypatch: pytest.MonkeyPatch, version: str, wire: int) -> N
     ("settings", "said"),
     [
         ({"frac_bits": 20}, r"frac_bits (16 at .*, 20|20 at .*, 16) at "),
-        ({"deadline": 7.0}, r"deadline (8.0 at .*, 7.0|7.0 at .*, 8.0) at "),
+        ({"deadline": 7.0}, r"deadline (30.0 at .*, 7.0|7.0 at .*, 30.0) at "),
         ({"names": ("a", "c", "b", "d")}, r"names a, (b, c|c, b), d at .*, a, (b, c|c, b), d at "),
         ({"public_keys": ("x" * 40, "y" * 40, "z" * 40, "q" * 40)}, "other public keys of a, b, c, d"),
     ],
@@ -111,11 +111,11 @@ def other_release(monkeypatch: pytest.MonkeyPatch, version: str, wire: int) -> N
 def test_other_settings_are_a_mismatch_at_all_at_once(
     group: Callable[..., Group], kind: str, odd: int, settings: dict[str, object], said: str
 ) -> None:
-    meeting = group(kind, 8.0)
+    meeting = group(kind)
     started = time.monotonic()
     jobs = [meeting.start(rank, **(settings if rank == odd else {})) for rank in range(4)]
     errors = errors_of(jobs)
-    assert time.monotonic() - started < 6, "not at the deadline"
+    assert time.monotonic() - started < 25, "not at the deadline"
     for rank, error in enumerate(errors):
         assert isinstance(error, ProgramMismatch), (rank, error)
     texts = "\n".join(map(str, errors))
@@ -140,10 +140,10 @@ def test_another_release_is_a_mismatch_at_all(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("absent", [0, 1, 3])
 def test_everybody_names_who_did_not_come(group: Callable[..., Group], kind: str, absent: int) -> None:
-    meeting = group(kind, 1.2)
+    meeting = group(kind, 3.0)
     started = time.monotonic()
     errors = errors_of([meeting.start(rank) for rank in range(4) if rank != absent])
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20, "not much later"
     for error in errors:
         assert isinstance(error, PartyLost) and error.peer == absent, error
         assert ("the dealer" if absent == 3 else f"party {absent}") in str(error)
@@ -155,7 +155,7 @@ def test_everybody_names_who_did_not_come(group: Callable[..., Group], kind: str
 
 
 def test_a_stranger_is_refused_and_logged_and_told(group: Callable[..., Group], caplog: pytest.LogCaptureFixture) -> None:
-    meeting = group("curve", 5.0)
+    meeting = group("curve", 6.0)
     own = identity.create("stranger")
     at = meeting.launches[2]
     keys = (*at.config.public_keys[:2], own.public_key, at.config.public_keys[3])
@@ -164,8 +164,8 @@ def test_a_stranger_is_refused_and_logged_and_told(group: Callable[..., Group], 
     with caplog.at_level(logging.WARNING, "mpc.transport"):
         started = time.monotonic()
         jobs = [meeting.start(0), meeting.start(1), meeting.start(2, stranger)]
-        error = jobs[2].exception(10)
-        assert isinstance(error, AuthenticationError) and time.monotonic() - started < 4.5, "before the deadline"
+        error = jobs[2].exception(60)
+        assert isinstance(error, AuthenticationError) and time.monotonic() - started < 5.5, "before the deadline"
         assert "refused this process's key: its run.toml has another one" in str(error)
         others = errors_of(jobs[:2])
     assert all(isinstance(other, PartyLost) and other.peer == 2 for other in others), others
@@ -178,7 +178,7 @@ def test_a_stranger_is_refused_and_logged_and_told(group: Callable[..., Group], 
 
 
 def test_somebody_else_at_a_party_s_address_is_not_believed(group: Callable[..., Group]) -> None:
-    meeting = group("curve", 1.5)
+    meeting = group("curve", 3.0)
     own = identity.create("impostor")
     at = meeting.launches[0]
     assert at.sites is not None
@@ -188,13 +188,13 @@ def test_somebody_else_at_a_party_s_address_is_not_believed(group: Callable[...,
     for error in errors_of(jobs[1:]):
         assert isinstance(error, AuthenticationError), error
         assert "party 0 (a) did not come: whoever is at tcp://127.0.0.1:" in str(error)
-    assert isinstance(jobs[0].exception(10), PartyLost)
+    assert isinstance(jobs[0].exception(60), PartyLost)
 
 
 @pytest.mark.parametrize(("key", "claims"), [(2, 1), (3, 1), (3, 2), (1, 3)])
 def test_a_member_s_key_gives_its_own_rank_only(group: Callable[..., Group], key: int, claims: int) -> None:
     """A member that has another's name on its connection and its greeting, and everything else right."""
-    meeting = group("curve", 4.0)
+    meeting = group("curve")
     victim = meeting.start(0)
     liar = ZmqTransport.of(meeting.launches[key])
     meeting.links.append(liar)
@@ -207,14 +207,14 @@ def test_a_member_s_key_gives_its_own_rank_only(group: Callable[..., Group], key
         dealer.curve_serverkey = at[0].encode()
         dealer.connect(sites.endpoints[0].connect[0])
         dealer.send(hello_frame(claims, RUN, meeting.launches[0].config, bytes(32), bytes(32)))
-        error = victim.exception(10)
+        error = victim.exception(60)
         name = meeting.links[0].name(key)
         assert isinstance(error, AuthenticationError), error
         assert f"{name} claims rank {claims}, whose key it does not have" in str(error)
 
 
 def test_a_lower_rank_that_connects_as_a_higher_one_is_told_apart(group: Callable[..., Group]) -> None:
-    meeting = group("curve", 4.0)
+    meeting = group("curve")
     victim = meeting.start(1)
     at = meeting.launches[0]
     assert at.sites is not None and at.sites.secret_key is not None
@@ -224,7 +224,7 @@ def test_a_lower_rank_that_connects_as_a_higher_one_is_told_apart(group: Callabl
         dealer.curve_serverkey = at.config.public_keys[1].encode()
         dealer.connect(at.sites.endpoints[1].connect[0])
         dealer.send(hello_frame(0, RUN, at.config, bytes(32), bytes(32)))
-        error = victim.exception(10)
+        error = victim.exception(60)
     assert isinstance(error, ProgramMismatch) and "party 0 (a) connects here as if it had a higher rank" in str(error)
 
 
@@ -241,7 +241,7 @@ def test_a_process_without_its_key_does_not_fall_back_to_plain_tcp(group: Callab
 @pytest.mark.parametrize("restarted", [0, 1, 3])
 def test_a_party_that_comes_back_during_the_handshake(group: Callable[..., Group], restarted: int) -> None:
     """It is killed and started again while the others wait for a third."""
-    meeting = group("curve", 8.0)
+    meeting = group("curve")
     last = 2
     jobs = {rank: meeting.start(rank) for rank in range(4) if rank != last}
     first = meeting.links[list(jobs).index(restarted)]
@@ -252,7 +252,7 @@ def test_a_party_that_comes_back_during_the_handshake(group: Callable[..., Group
     jobs[restarted] = meeting.start(restarted)
     time.sleep(0.3)
     jobs[last] = meeting.start(last)
-    got = [jobs[rank].result(12) for rank in range(4)]
+    got = [jobs[rank].result(60) for rank in range(4)]
     assert len({g.session for g in got}) == 1
     assert all(got[i].secrets[j] == got[j].secrets[i] for i in range(4) for j in range(4) if i != j)
 
@@ -264,12 +264,12 @@ def kill(link: Transport, job: Future[Agreement]) -> None:
         raise KeyboardInterrupt
 
     link.recv_any = die  # type: ignore[method-assign]
-    assert isinstance(job.exception(5), KeyboardInterrupt)
+    assert isinstance(job.exception(60), KeyboardInterrupt)
     link.close(0)
 
 
 def test_an_abort_during_the_handshake_ends_it_everywhere(group: Callable[..., Group]) -> None:
-    meeting = group("memory", 8.0)
+    meeting = group("memory")
     jobs = [meeting.start(rank) for rank in (0, 1, 3)]
     assert meeting.hub is not None
     odd = Meeting(meeting.hub.join(2), meeting.launches[2].config)
@@ -279,7 +279,7 @@ def test_an_abort_during_the_handshake_ends_it_everywhere(group: Callable[..., G
     odd.tell(ShapeError("of its own"))
     started = time.monotonic()
     errors = errors_of(jobs)
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 25, "not at the deadline"
     for error in errors:
         assert isinstance(error, ShapeError) and error.echo == 2, error
         assert "party 2 stopped before the session began with ShapeError" in str(error)
@@ -329,8 +329,8 @@ def test_what_was_said_in_an_earlier_session_is_not_taken() -> None:
 
     one.send = recording  # type: ignore[assignment, method-assign]
     with ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(agree, link, CLEAR, 5) for link in (zero, one)]
-        earlier = [job.result(10) for job in jobs]
+        jobs = [pool.submit(agree, link, CLEAR, 60) for link in (zero, one)]
+        earlier = [job.result(60) for job in jobs]
     assert [frames.unpack(f).kind for f in recorded] == [Kind.HELLO, Kind.READY]
     victim = Scripted(recorded * 3)
     with pytest.raises(PartyLost, match="party 1 did not agree on the session"):
@@ -409,7 +409,7 @@ def test_a_second_port_that_is_taken(group: Callable[..., Group]) -> None:
 
 def test_a_second_port_that_is_blocked(group: Callable[..., Group]) -> None:
     """Party 1 cannot reach the bulk port of party 0: a firewall, seen from there as silence."""
-    meeting = group("curve", 1.5)
+    meeting = group("curve", 3.0)
     at = meeting.launches[1]
     assert at.sites is not None
     with socket.create_server(("127.0.0.1", 0)) as wall:

@@ -27,7 +27,7 @@ def many_sessions(count: int) -> list[float]:
 
 @pytest.mark.parametrize("transport", ["ipc", "tcp"])
 def test_sessions_follow_each_other_in_the_same_processes(transport: str) -> None:
-    results = mpc.local(many_sessions, parties=2, args=(12,), transport=transport, deadline=10)
+    results = mpc.local(many_sessions, parties=2, args=(12,), transport=transport)
     assert results == [[10.0 * k * k for k in range(12)]] * 2
 
 
@@ -38,7 +38,7 @@ def test_a_session_after_a_failed_one() -> None:
         with mpc.session() as s:
             return float(mpc.share(2.0 if s.rank == 0 else None, owner=0).reveal())
 
-    assert mpc.local(main, parties=3, threads=True, deadline=5) == [2.0] * 3
+    assert mpc.local(main, parties=3, threads=True) == [2.0] * 3
 
 
 def pair(program, parties=2, **options):
@@ -48,7 +48,7 @@ def pair(program, parties=2, **options):
         with mpc.session() as s:
             return program(s)
 
-    return mpc.local(main, parties=parties, threads=True, deadline=5, **options)
+    return mpc.local(main, parties=parties, threads=True, **options)
 
 
 def test_no_session_no_tensor() -> None:

@@ -3,16 +3,18 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import mpc
-from mpc import survey
+from mpc import report, survey
 from mpc.exchange import abort_frame
 from mpc.network import Network
 from mpc.party import current
 from mpc.transport.memory import Hub, MemoryTransport
+from tests.report.virtual_time import VirtualTime
 
 ONE_WAY, BANDWIDTH = 0.02, 4e6  # seconds, bytes per second
 
@@ -42,11 +44,13 @@ def measure() -> Network:
 
 @pytest.mark.parametrize("parties", [2, 3])
 def test_parties_agree_on_the_slowest_link(parties: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow_links(monkeypatch)
+    clock = VirtualTime(monkeypatch)
+    clock.between(report.Network("slow", 8 * BANDWIDTH, 2 * ONE_WAY))
+    monkeypatch.setattr(survey, "time", SimpleNamespace(perf_counter=clock.now))
     got = mpc.local(measure, parties=parties, threads=True)
     assert len(set(got)) == 1, "choices that depend on it must be the same everywhere"
-    assert ONE_WAY <= got[0].one_way < 1.5 * ONE_WAY
-    assert 0.6 * BANDWIDTH < got[0].bandwidth < 1.2 * BANDWIDTH
+    assert ONE_WAY <= got[0].one_way < 1.01 * ONE_WAY
+    assert got[0].bandwidth == pytest.approx(BANDWIDTH, rel=0.01)
 
 
 def test_who_comes_late_does_not_make_the_way_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,8 +77,8 @@ def test_who_comes_late_does_not_make_the_way_shorter(monkeypatch: pytest.Monkey
 
 
 def test_near_links_are_fast() -> None:
-    (got, _) = mpc.local(measure, parties=2, threads=True)
-    assert got.one_way < 0.01 and got.bandwidth > 5 * BANDWIDTH
+    found = (mpc.local(measure, parties=2, threads=True)[0] for _ in range(30))  # the machine may be busy, but not always
+    assert any(got.one_way < 0.01 and got.bandwidth > 5 * BANDWIDTH for got in found)
 
 
 def start(links: list[MemoryTransport], ranks: list[int], seconds: float) -> list[Future[dict[int, survey.Link]]]:
@@ -85,7 +89,7 @@ def start(links: list[MemoryTransport], ranks: list[int], seconds: float) -> lis
 def test_each_link_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     slow_links(monkeypatch)
     hub = Hub(2)
-    for found in [job.result(20) for job in start([hub.join(rank) for rank in range(3)], [0, 1, 2], 10)]:
+    for found in [job.result(60) for job in start([hub.join(rank) for rank in range(3)], [0, 1, 2], 10)]:
         for link in found.values():
             assert link.trouble == "" and link.round_trip is not None and link.bandwidth is not None
             half_a_load = survey.LOAD_BYTES / BANDWIDTH / 2
@@ -96,8 +100,8 @@ def test_each_link_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_is_silent_is_named_and_the_others_are_measured() -> None:
     hub = Hub(2)
     links = [hub.join(rank) for rank in range(3)]
-    for found in [job.result(20) for job in start(links, [0, 1], 0.5)]:
-        assert found[2].trouble == "the dealer did not answer within 0.5 s" and found[2].round_trip is None
+    for found in [job.result(60) for job in start(links, [0, 1], 3)]:
+        assert found[2].trouble == "the dealer did not answer within 3 s" and found[2].round_trip is None
         (other,) = found.keys() - {2}
         assert found[other].trouble == "" and found[other].round_trip is not None
 
@@ -108,6 +112,6 @@ def test_who_stops_says_so() -> None:
     links[2].send(0, abort_frame(mpc.ConfigError("x"), 2, 0, ""))
     links[2].send(1, abort_frame(mpc.ConfigError("x"), 2, 0, ""))
     started = time.monotonic()
-    for found in [job.result(20) for job in start(links, [0, 1], 5)]:
+    for found in [job.result(60) for job in start(links, [0, 1], 60)]:
         assert "the dealer stopped before the session began with ConfigError" in found[2].trouble
-    assert time.monotonic() - started < 4, "nobody waits for it any longer"
+    assert time.monotonic() - started < 15, "nobody waits for it any longer"

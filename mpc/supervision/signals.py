@@ -39,17 +39,12 @@ def check_terminated() -> None:
         raise SystemExit(128 + _asked[0])
 
 
-def ignore() -> None:
-    """From now on, to the end of the process."""
-    for number in NUMBERS:
-        signal.signal(number, signal.SIG_IGN)
-
-
 class Deferred:
     """Context: signals wait for `deliver`, or for the end of the block.
 
     ``handler`` takes them there; by default the one that stood before, where Python has one. A signal that is ignored
-    (nohup, a shell's background job) stays ignored. Outside the main thread nothing is changed.
+    (nohup, a shell's background job) stays ignored, and all are once `Interrupted` was raised. Outside the main thread
+    nothing is changed.
     """
 
     def __init__(self, handler: Handler | None = None) -> None:
@@ -85,8 +80,10 @@ class Deferred:
             (self._handler or self._before[number])(number, None)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        late = error is None and self._handler is interrupt and bool(self._came)
+        ended = late or isinstance(error, Interrupted)  # another Ctrl-C of an impatient person finds nothing left to end
         for number, before in self._before.items():
-            signal.signal(number, before)
+            signal.signal(number, signal.SIG_IGN if ended else before)
         os.close(self.awake)
         os.close(self._wake)
         if error is None:

@@ -13,7 +13,7 @@ pytest.importorskip("rich", reason="rich prints the demo's tables")
 
 def mpc_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "mpc.parties", "demo", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def accuracies(text: str) -> list[int]:

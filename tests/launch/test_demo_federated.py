@@ -15,7 +15,7 @@ pytest.importorskip("sklearn", reason="scikit-learn (the extra 'demo') has the d
 
 def mpc_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "mpc.parties", "demo", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_three_aggregators_agree_and_one_model_stays_secret() -> None:

@@ -20,7 +20,7 @@ HERE = privacy.Settings(2, 0)
 
 def mpc_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "mpc.parties", "demo", "privacy", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def test_example(path: Path) -> None:
     command = next(line.strip() for line in path.read_text().splitlines() if line.startswith("    "))
     first, *rest = shlex.split(command)
     start = [sys.executable] if first == "python" else [sys.executable, "-P", "-m", "mpc.parties"]
-    done = subprocess.run([*start, *rest], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*start, *rest], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert re.search(SAYS[path.name], done.stdout), done.stdout
 
@@ -53,5 +53,5 @@ def test_example(path: Path) -> None:
 def test_an_example_says_what_it_wants_before_it_works(command: str, says: str) -> None:
     first, *rest = shlex.split(command)
     start = [sys.executable] if first == "python" else [sys.executable, "-P", "-m", "mpc.parties"]
-    done = subprocess.run([*start, *rest], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([*start, *rest], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode in (1, 2) and says in done.stderr and "Traceback" not in done.stderr, done.stderr

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-DEADLINE = 2.0
+AT_ONCE, WAITING = 40.0, 3.0  # deadlines, of what is noticed before them and of what is not
 DEALER = 3
 PROGRAM = """
 import json, os, sys, time
@@ -67,7 +67,7 @@ FAULTS = {
     "program": (MISMATCH, 4, "does not run the same program"),
     "shapes": (MISMATCH, 4, "does not run the same program"),
     "frac_bits": (MISMATCH, 4, "frac_bits 16 at party|frac_bits 20 at party"),
-    "deadline": (MISMATCH, 4, "deadline 2.0 at party|deadline 2.5 at party"),
+    "deadline": (MISMATCH, 4, f"deadline {AT_ONCE} at party|deadline 2.5 at party"),
     "version": (MISMATCH, 4, "9.9"),
 }
 OWN = ("SIGKILL", "SIGSTOP", "exits", "raises")
@@ -81,6 +81,14 @@ class Run(NamedTuple):
     ends: dict[int, tuple[str, str, float]]
 
 
+def deadline_of(fault: str, rank: int, moment: str) -> float:
+    """Long where nobody waits for it: who is merely slow is not to be missed. For the dealer a part of it is waited."""
+    if fault == "SIGSTOP" and rank == DEALER:
+        return 2 * WAITING
+    silent = fault in OWN or (fault, rank) == ("garbage", DEALER)  # before the session: who has gone may come again
+    return WAITING if fault == "SIGSTOP" or (silent and moment == "handshake") else AT_ONCE
+
+
 def run(tmp_path: Path, rank: int, fault: str, moment: str) -> Run:
     program, notes = tmp_path / "train.py", tmp_path / "notes"
     program.write_text(PROGRAM)
@@ -88,8 +96,9 @@ def run(tmp_path: Path, rank: int, fault: str, moment: str) -> Run:
     injected = os.pathsep.join([str(Path(__file__).parent / "injected"), os.environ.get("PYTHONPATH", "")])
     what = {"MPC_TEST_FAULT": f"{rank} {fault} {moment}", "MPC_TEST_NOTES": str(notes)}
     environment = os.environ | {"PYTHONPATH": injected} | what
-    command = [sys.executable, "-P", "-m", "mpc.parties", "run", "-n", "3", "--deadline", str(DEADLINE), str(program)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    deadline = str(deadline_of(fault, rank, moment))
+    command = [sys.executable, "-P", "-m", "mpc.parties", "run", "-n", "3", "--deadline", deadline, str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
     at = float((notes / "moment").read_text())
     ends = {}
     for path in notes.glob("rank?"):
@@ -130,6 +139,8 @@ def test_fault(tmp_path: Path, fault: str, rank: int, moment: str) -> None:
     if rank == DEALER and kind == LOST:
         kind = "DealerLost"
     found = run(tmp_path, rank, fault, moment)
+    deadline = deadline_of(fault, rank, moment)
+    limit = deadline / 2 if deadline == AT_ONCE else deadline + 10
     others = {0, 1, 2} - ({rank} if fault in OWN else set())
     assert found.ends.keys() - {rank} == others - {rank}, found.stderr
     for other in others & found.ends.keys():
@@ -139,7 +150,7 @@ def test_fault(tmp_path: Path, fault: str, rank: int, moment: str) -> None:
         assert other == rank or unknown or waited or who in message, f"party {other}: {message}"
         if moment != "handshake":
             assert re.search(r"operation \d+", message) and "train.py:" in message, f"party {other}: {message}"
-        assert seconds < DEADLINE + 1, f"party {other} took {seconds:.1f} s: {message}"
+        assert seconds < limit, f"party {other} took {seconds:.1f} s: {message}"
     assert found.code == code, found.stderr
     assert unknown or any(text.format(who=who) in found.stderr for text in said.split("|")), found.stderr
     assert found.stderr.count("Traceback (most recent call last)") <= 1, "the first failure, not its echoes"

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,14 @@ import pytest
 import mpc
 from mpc import errors
 from mpc.parties import template
-from mpc.supervision import run, supervisor
+from mpc.supervision import supervisor
 
 START = [sys.executable, "-P", "-m", "mpc.parties", "run", "-n", "2"]
 MOMENTS = {
     "handshake": "if rank == 1: mark(); time.sleep(30)\nwith mpc.session() as s: pass",
     "middle": "with mpc.session() as s:\n    s.barrier()\n    mark()\n    while True: s.barrier()",
     "computing": "with mpc.session() as s:\n    mark()\n    sum(range(10**11))",
-    "end": "with mpc.session() as s: pass\nmark()\ntime.sleep(0.3)",
+    "end": "with mpc.session() as s: pass\nmark()\ntime.sleep(30)",
     "deaf": "import signal as g\ng.signal(g.SIGTERM, g.SIG_IGN)\nwith mpc.session() as s:\n    mark()\n    time.sleep(30)",
 }
 PROLOGUE = """
@@ -42,7 +43,7 @@ def start(tmp_path: Path, program: str, **options: Any) -> tuple[subprocess.Pope
 
 
 def wait_for(path: Path) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not path.exists():
         assert time.monotonic() < until
         time.sleep(0.01)
@@ -60,9 +61,31 @@ def test_signals(tmp_path: Path, moment: str, number: signal.Signals, code: int,
     for again in range(times):
         time.sleep(0.05 * again)
         os.killpg(process.pid, number)
-    _, stderr = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (code, f"mpc: interrupted by {number.name}; all parties ended\n")
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20, "the program goes on for longer"
+
+
+def test_a_second_signal_while_the_first_ends_the_run() -> None:
+    """It comes when nothing is left to end: no traceback, and what is said and returned is not cut off."""
+    script = (
+        "import os, signal\n"
+        "from mpc.supervision.signals import NUMBERS, Deferred, Interrupted, interrupt\n"
+        "for while_it_ends in (False, True):\n"
+        "    for number in NUMBERS:\n"
+        "        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)\n"
+        "    try:\n"
+        "        with Deferred(interrupt) as signals:\n"
+        "            os.kill(os.getpid(), signal.SIGTERM)\n"
+        "            if not while_it_ends:\n"
+        "                signals.deliver()\n"
+        "    except Interrupted as stop:\n"
+        "        for number in NUMBERS:\n"
+        "            os.kill(os.getpid(), number)\n"
+        "        print(stop.name)\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "SIGTERM\nSIGTERM\n", "")
 
 
 def test_an_ignored_hangup_stays_ignored(tmp_path: Path) -> None:
@@ -71,7 +94,7 @@ def test_an_ignored_hangup_stays_ignored(tmp_path: Path) -> None:
     process, ready = start(tmp_path, program, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     wait_for(ready)
     os.killpg(process.pid, signal.SIGHUP)
-    assert process.communicate(timeout=20)[1] == "" and process.returncode == 0
+    assert process.communicate(timeout=60)[1] == "" and process.returncode == 0
 
 
 def test_local_in_a_program_that_is_interrupted(tmp_path: Path) -> None:
@@ -92,7 +115,7 @@ def test_local_in_a_program_that_is_interrupted(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-P", str(script)], stdout=subprocess.PIPE, text=True)
     wait_for(ready)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=20)[0] == "[7, 7]\n"
+    assert process.communicate(timeout=60)[0] == "[7, 7]\n"
 
 
 @pytest.mark.parametrize("apart", [False, True])
@@ -108,7 +131,7 @@ def test_what_a_script_starts_ends_with_the_run(tmp_path: Path, apart: bool, kil
     wait_for(ready)
     if killed:
         process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=50)  # what the script started goes on for longer
     assert process.returncode == (-signal.SIGKILL if killed else 0)
 
 
@@ -121,17 +144,16 @@ def stop_oneself() -> None:
         s.barrier()
 
 
-def test_a_paused_party_is_not_waited_for() -> None:
-    seconds = []
-    for _ in range(3):  # the machine may be busy
-        started = time.monotonic()
-        with pytest.raises(errors.PartyLost, match="party 1 sent nothing for 3 s") as caught:
-            mpc.local(stop_oneself, parties=2, deadline=3)
-        assert any("party 1 was stopped by a signal (SIGSTOP)" in note for note in caught.value.__notes__)
-        seconds.append(time.monotonic() - started)
-        if seconds[-1] < 3 + min(run.GRACE, supervisor.PATIENCE + 2):
-            return
-    pytest.fail(f"waited for {seconds} s; want neither the grace nor the patience")
+def test_a_paused_party_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the grace after a failure nor the patience before SIGKILL, which are a minute here."""
+    plain = supervisor.Supervisor.wait
+    monkeypatch.setattr(supervisor.Supervisor, "wait", lambda self, grace, timeout: plain(self, 60.0, timeout))
+    monkeypatch.setattr(supervisor, "PATIENCE", 60.0)
+    started = time.monotonic()
+    with pytest.raises(errors.PartyLost, match="party 1 sent nothing for 3 s") as caught:
+        mpc.local(stop_oneself, parties=2, deadline=3)
+    assert any("party 1 was stopped by a signal (SIGSTOP)" in note for note in caught.value.__notes__)
+    assert time.monotonic() - started < 50
 
 
 def leave(how: str) -> Any:
@@ -159,7 +181,7 @@ def leave(how: str) -> Any:
 )
 def test_one_who_leaves_is_named(how: str, kind: type[Exception], said: str) -> None:
     with pytest.raises(kind) as caught:
-        mpc.local(leave, parties=3, args=(how,), deadline=2)
+        mpc.local(leave, parties=3, args=(how,), deadline=4 if how == "no session" else 30)  # there the others wait for it
     text = "\n".join([str(caught.value), *caught.value.__notes__])
     assert said in text and "party 1" in text
 
@@ -170,7 +192,7 @@ def test_all_leave_together() -> None:
             s.barrier()
             sys.exit(0)
 
-    assert mpc.local(main, parties=2, deadline=5) == [None, None]
+    assert mpc.local(main, parties=2) == [None, None]
 
 
 def dealer_dies_last() -> str:
@@ -178,26 +200,27 @@ def dealer_dies_last() -> str:
     with mpc.session() as s:
         value = mpc.share(2.0 if s.rank == 0 else None, owner=0).reveal(reason="the end")
         if s.rank == 0:
-            os.kill(max(template_children()), signal.SIGKILL)  # forked last
+            os.kill(template_children()[-1], signal.SIGKILL)  # forked last
             time.sleep(0.3)
         s.barrier()
     return str(value)
 
 
 def template_children() -> list[int]:
+    """In the order in which they were forked; their numbers alone may have begun anew in between."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
-            pid, parent = int(entry.parent.name), int(entry.read_text().rpartition(")")[2].split()[1])
+            pid, fields = int(entry.parent.name), entry.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if parent == os.getppid():
-            found.append(pid)
-    return found
+        if int(fields[1]) == os.getppid():
+            found.append((int(fields[19]), pid))  # since when it runs
+    return [pid for _, pid in sorted(found)]
 
 
 def test_a_dealer_that_nobody_needs_any_more() -> None:
-    assert mpc.local(dealer_dies_last, parties=2, deadline=5) == ["2.0", "2.0"]
+    assert mpc.local(dealer_dies_last, parties=2) == ["2.0", "2.0"]
 
 
 def argv() -> list[str]:
@@ -214,14 +237,12 @@ def moved() -> float:
         return float(mpc.share(2.0 if s.rank == 0 else None, owner=0).reveal())
 
 
-def test_a_relative_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path.parent)
-    short = Path("/tmp") / f"r{os.getpid()}"
-    short.mkdir()
+def test_a_relative_tmpdir(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = Path(tempfile.mkdtemp(prefix="r", dir="/tmp"))
     monkeypatch.chdir(short.parent)
     monkeypatch.setenv("TMPDIR", short.name)
     try:
-        assert mpc.local(moved, parties=2, deadline=5) == [2.0, 2.0]
+        assert mpc.local(moved, parties=2) == [2.0, 2.0]
         assert not os.listdir(short)
     finally:
         short.rmdir()
@@ -231,7 +252,7 @@ def test_a_relative_tmpdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_tmpdir_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("TMPDIR", str(tmp_path / name))
-    assert mpc.local(moved, parties=2, deadline=5) == [2.0, 2.0], "in /tmp instead"
+    assert mpc.local(moved, parties=2) == [2.0, 2.0], "in /tmp instead"
 
 
 def test_no_place_for_sockets(monkeypatch: pytest.MonkeyPatch) -> None:

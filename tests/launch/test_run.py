@@ -25,7 +25,7 @@ with mpc.session() as s:
 
 def mpc_run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "mpc.parties", "run", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_page_of_each_session(script, tmp_path: Path) -> None:  # type: ignore
     ],
 )
 def test_exit_codes(script, body: str, code: int, message: str) -> None:  # type: ignore[no-untyped-def]
-    done = mpc_run("-n", "2", "--deadline", "5", script(body))
+    done = mpc_run("-n", "2", script(body))
     assert (done.returncode, done.stdout) == (code, ""), done.stderr
     assert message in done.stderr
     assert done.stderr.count("Traceback (most recent call last)") <= 1, "the first failure, not its echoes"
@@ -138,11 +138,11 @@ def test_interrupted(script, number: signal.Signals, code: int) -> None:  # type
         if ready:
             assert process.stdout.readline() == "ready\n"
         else:
-            until = time.monotonic() + 10
+            until = time.monotonic() + 60
             while not os.listdir(os.environ["TMPDIR"]):
                 assert time.monotonic() < until
         os.killpg(process.pid, number)
-        _, stderr = process.communicate(timeout=10)
+        _, stderr = process.communicate(timeout=50)
         assert process.returncode == code, stderr
         assert "Traceback" not in stderr
 

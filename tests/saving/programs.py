@@ -18,7 +18,7 @@ def run(program: Callable[..., Any], parties: int = 2, protocol: str = "additive
         with mpc.session() as s:
             return program(s)
 
-    return mpc.local(main, parties=parties, protocol=protocol, threads=True, deadline=10, **options)
+    return mpc.local(main, parties=parties, protocol=protocol, threads=True, **options)
 
 
 def failures(program: Callable[..., Any], parties: int = 2, protocol: str = "additive", **options: Any) -> list[Any]:

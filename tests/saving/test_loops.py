@@ -80,7 +80,7 @@ def two_sessions(stop_at: int | None = None, epochs: int = 2) -> Any:
 
 
 def go(folder: Path | None, *args: Any, **options: Any) -> list[Any]:
-    return mpc.local(two_sessions, parties=2, args=args, threads=True, deadline=10, checkpoint=folder, **options)
+    return mpc.local(two_sessions, parties=2, args=args, threads=True, checkpoint=folder, **options)
 
 
 @pytest.mark.parametrize("stop_at,left", [(4, [4, 8, 4]), (10, [0, 5, 4]), (15, [0, 0, 4]), (17, [0, 0, 2])])

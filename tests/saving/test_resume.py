@@ -96,11 +96,11 @@ def test_a_process_killed_while_saving(unlucky: int, tmp_path: Path) -> None:
     """Real processes. The other party has replaced its file, the dead one has not: both go on from the save before."""
     path = str(tmp_path / "run.shares")
     with pytest.raises(mpc.PartyLost, match=f"party {unlucky} was killed"):
-        mpc.local(killed_while_saving, parties=2, args=(path, unlucky, 12), deadline=10)
+        mpc.local(killed_while_saving, parties=2, args=(path, unlucky, 12))
     sequences = [files.read(at(tmp_path, rank, "run"))[0].sequence for rank in range(2)]
     assert sequences[unlucky] == 3 and sequences[1 - unlucky] in (3, 4)  # 3: it heard of the death before it replaced its file
     said = "load: the last save was interrupted and is not complete at every party; loaded save number 3"
-    for first, last, accuracy, told in mpc.local(resumed, parties=2, args=(path,), deadline=10):
+    for first, last, accuracy, told in mpc.local(resumed, parties=2, args=(path,)):
         assert (first, last) == (10, 24) and accuracy > 0.9
         assert told == ([said] if 4 in sequences else [])
 

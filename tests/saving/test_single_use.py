@@ -106,7 +106,7 @@ def record(folder: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, kill
     monkeypatch.setenv("MPC_TEST_BROKEN", broken)
     results = None
     try:
-        results = mpc.local(program, parties=PARTIES, deadline=10, checkpoint=checkpoint)
+        results = mpc.local(program, parties=PARTIES, checkpoint=checkpoint)
     except mpc.PartyLost:
         if not kill:
             raise
