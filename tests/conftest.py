@@ -1,20 +1,29 @@
-"""For all tests: where test data is, and hypothesis without a clock on a busy machine."""
+"""For all tests: where test data is, public random numbers that are the same in every run, hypothesis without a clock."""
 from __future__ import annotations
 
+import copy
 import os
+import random
 import signal
+import sys
 import zlib
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(threads, "1")  # several workers share the cores: theirs would wait for each other
 
 SLOW_PART = 9  # one in so many runs by itself
 
-settings.register_profile("mpc", deadline=None)
+# The same examples in every run, however slow the machine; `--hypothesis-profile=search` looks for others.
+anywhere = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", anywhere)
+settings.register_profile("mpc", anywhere, derandomize=True)
 settings.load_profile("mpc")
 
 # A shell's background jobs ignore these, and so would everything that a test starts and then interrupts.
@@ -41,6 +50,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
+
+
+START: dict[ModuleType, dict[str, Any]] = {}  # of a test module's own generators, as its import left them
+
+
+def _begin_alike(item: pytest.Item) -> None:
+    """Public random numbers do not depend on which tests this process ran before; what is secret comes from elsewhere."""
+    module = getattr(item, "module", None)
+    if module is not None:
+        found = {k: v for k, v in vars(module).items() if isinstance(v, np.random.Generator)}
+        states = START.setdefault(module, {k: copy.deepcopy(v.bit_generator.state) for k, v in found.items()})
+        for name, state in states.items():
+            found[name].bit_generator.state = state
+    random.seed(0)
+    np.random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    _begin_alike(item)  # for what wider fixtures draw
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    _begin_alike(item)  # whether or not a wider fixture was made for this very test
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,8 @@ def test_dropout(protocol: str, parties: int) -> None:
     kept = out > 0.5
     np.testing.assert_allclose(out, kept / 0.75, atol=2**-12)
     np.testing.assert_allclose(gradient, kept / 0.75, atol=2**-12)
-    assert abs(kept.mean() - 0.75) < 0.03 and 0 < kept[0].sum() < 50
+    assert abs(kept.mean() - 0.75) < 0.03  # 6.9 standard errors
+    assert np.isin(kept.sum(1), (0, 50)).mean() < 0.1  # values drop out by themselves, not with their rows
     for other, _ in everywhere[1:]:
         np.testing.assert_array_equal(other, out)
 

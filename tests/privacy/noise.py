@@ -13,7 +13,9 @@ from mpc.privacy import DiscreteLaplace
 from mpc.privacy.dp.coins import ClearCoins
 from mpc.privacy.dp.mechanisms import Mechanism
 
-SIGNIFICANCE = 1e-6  # of every statistical test: a correct sampler fails once in a million runs
+# Of every statistical test: a correct sampler fails once in 10^9 runs; where as few as 20 are expected in a cell, and counts
+# are not yet normal, Pearson's statistic exceeds this quantile up to 5 times as often (summed exactly, for Poisson counts).
+SIGNIFICANCE = 1e-9
 
 
 class EveryCoin(ClearCoins):

@@ -13,6 +13,7 @@ from mpc.errors import ConfigError, ShapeError
 from mpc.privacy import AdversarialEncoder, audit
 from mpc.privacy.adversarial.noise import gaussian
 from mpc.privacy.adversarial.training import blind
+from tests.privacy.noise import SIGNIFICANCE
 
 
 @pytest.fixture(scope="module")
@@ -37,21 +38,23 @@ def noisy(digits: dict[str, Any]) -> AdversarialEncoder:
     return trained(digits, noise=0.6, seed=1)
 
 
-def leak(encoder: Any, d: dict[str, Any]) -> Any:
+def leak(encoder: Any, d: dict[str, Any], **options: Any) -> Any:
     return audit.attribute_inference(
-        encoder, raw=d["x"], private=d["private"], task=d["task"], attacker=d["owned"], queries=(),
-        attackers=("neighbours", "mlp"),
+        encoder, raw=d["x"], private=d["private"], attacker=d["owned"], queries=(), attackers=("neighbours", "mlp"),
+        **{"task": d["task"], **options},
     )  # fmt: skip
 
 
 def test_it_hides_with_noise_and_without_noise_a_fresh_attacker_wins(digits: dict[str, Any], noisy: AdversarialEncoder) -> None:
     protected = leak(noisy, digits)
     assert protected.raw_leak.value > 0.85
-    assert protected.reduction.value > 0.8
     assert protected.task_loss is not None and protected.task_loss.value < 0.03
     bare = leak(trained(digits, noise=0.0, seed=1), digits)
-    draws = [protected.leak.value, leak(noisy, digits).leak.value, leak(noisy, digits).leak.value]  # its noise is never seeded
-    assert bare.leak.low > 0.1 > np.mean(draws)  # the same game, the same critics: fooled, yet a new one is not
+    # Its noise is never seeded: one leak, of 597 answers, is 0.03 with a deviation of 0.04, the mean of 16 has one of 0.01.
+    again = leak(noisy, digits, task=None)
+    found = np.mean([again.leak.value] + [leak(noisy, digits, task=None, baseline=again).leak.value for _ in range(15)])
+    assert 1 - found / protected.raw_leak.value > 0.8
+    assert bare.leak.low > 0.1 > found  # the same game, the same critics: fooled, yet a new one is not
     assert not bare.at_least(0.9)
 
 
@@ -83,13 +86,13 @@ def test_a_seed_repeats_training_and_never_the_noise(digits: dict[str, Any]) -> 
 
 def test_noise_is_gaussian_of_the_size_asked_for(digits: dict[str, Any], noisy: AdversarialEncoder) -> None:
     values = gaussian((100_001,))
-    assert stats.kstest(values, "norm").pvalue > 1e-6
+    assert stats.kstest(values, "norm").pvalue > SIGNIFICANCE
     assert abs(np.corrcoef(values[:50_000], values[50_000:100_000])[0, 1]) < 0.03
     assert gaussian((3, 5)).shape == (3, 5) and gaussian((0, 4)).shape == (0, 4)
     x = digits["x"]
     for size in (0.6, 1.7):
         added = noisy.transform(x, noise=size) - noisy.transform(x, noise=0)
-        assert stats.kstest(added.ravel() / size, "norm").pvalue > 1e-6
+        assert stats.kstest(added.ravel() / size, "norm").pvalue > SIGNIFICANCE
 
 
 def test_a_saved_encoder_answers_as_before(digits: dict[str, Any], noisy: AdversarialEncoder, tmp_path: Path) -> None:

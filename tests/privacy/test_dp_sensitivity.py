@@ -89,7 +89,7 @@ def test_released_queries_are_near_and_in_the_ledger() -> None:
 
     mean, histogram, median, nothing, ledger = first(program)
     data = np.repeat(VALUES[1:8], 50)
-    assert mean == pytest.approx(data.mean(), abs=15 * 4 / 2 / len(data))
+    assert mean == pytest.approx(data.mean(), abs=21 * 4 / 2 / len(data))  # Laplace noise beyond 21 scales: e^-21 = 8e-10
     assert histogram == pytest.approx(np.histogram(data, [0, 1, 2, 5])[0], abs=40)
     assert 1.0 <= median <= 4.1 and nothing is None
     assert [line[0] for line in ledger] == ["mean", "histogram", "median", "median, for one"]
@@ -151,7 +151,7 @@ def test_selection_on_shares() -> None:
 
     got = first(program)
     assert got[:4] == [1, 1, 1, 0]
-    assert set(got[4:]) == {0, 1, 2}  # misses one of them once in 10^6 runs
+    assert set(got[4:]) == {0, 1, 2}  # misses one of them once in 10^10 runs: 3 (2/3)^60
 
 
 @pytest.mark.parametrize("protocol", ["additive", "clear"])

@@ -52,9 +52,10 @@ def test_samples_stay_in_the_range_of_the_data() -> None:
 def test_the_noise_is_as_large_as_it_is_said_to_be() -> None:
     records = ClearRecords(np.zeros((50, 30)), np.zeros(50, np.int64), 10, (-np.ones(30), np.ones(30)), None)
     noise = Gaussian(sensitivity=1.0, noise_multiplier=2.0, truncations=0)
-    for what, value in (("class counts", np.zeros(4000)), ("class sums", records.sums().repeat(14)), ("sum", np.zeros(4000))):
+    zeros = np.zeros(12_000)
+    for what, value in (("class counts", zeros), ("class sums", records.sums().repeat(40)), ("sum", zeros)):
         opened = records.open(value, noise, what)
-        assert abs(opened.std() / 2.0 - 1) < 0.06 and abs(opened.mean()) < 0.15
+        assert abs(opened.std() / 2.0 - 1) < 0.06 and abs(opened.mean()) < 0.15  # 9 and 8 standard errors of 12,000
 
 
 def test_epsilon_is_kept_and_used() -> None:
@@ -63,7 +64,9 @@ def test_epsilon_is_kept_and_used() -> None:
     assert synthesiser.guarantee_ is not None and 2.9 < synthesiser.guarantee_.epsilon(1e-5) <= 3
     assert len(budget.spent) == 3 and budget.used == pytest.approx(synthesiser.guarantee_.epsilon(1e-5), rel=1e-3)
     exact = MomentSynthesizer(**TIGHT).fit(X, Y, classes=3)
-    assert (synthesiser.counts_ != exact.counts_).any() and np.abs(synthesiser.means_ - exact.means_).max() > 1e-3
+    again = MomentSynthesizer(3, 1e-5, **TIGHT).fit(X, Y, classes=3)
+    counts = np.stack([synthesiser.counts_, again.counts_])  # by noise of deviation 17 all six stay alike once in 6 10^9
+    assert (counts != exact.counts_).any() and np.abs(synthesiser.means_ - exact.means_).max() > 1e-3
     with budget, pytest.raises(BudgetExceeded):
         synthesiser.fit(X, Y, classes=3)
     with Budget(epsilon=2.9, delta=1e-5) as small, pytest.raises(BudgetExceeded):  # two of the three would fit
