@@ -51,6 +51,7 @@ class Run:
         self._plan = plan
         self._signals = Deferred(handler)
         self._supervisor = Supervisor(self._signals, all_output)
+        self._ports: list[socket.socket] = []
 
     def __enter__(self) -> Run:
         self._signals.__enter__()
@@ -71,7 +72,10 @@ class Run:
             addresses = tuple(f"ipc://{self.directory}/r{rank}" for rank in range(size + 1))
             places = [Launch(rank, self.config, addresses) for rank in ranks]
         else:
-            places = _secured(self.config, len(ranks))
+            self._ports = _kept_ports(2 * size)
+            places = _secured(self.config, len(ranks), [s.getsockname()[1] for s in self._ports])
+            if os.uname().sysname != "Linux":  # elsewhere a port has one socket at a time
+                self._release_ports()
         self._supervisor.start([
             replace(place, checkpoint=self._checkpoint, store=self._store, plan=None if place.rank else self._plan)
             for place in places
@@ -95,15 +99,20 @@ class Run:
         try:
             self._supervisor.stop()
         finally:
+            self._release_ports()
             if self.directory:
                 shutil.rmtree(self.directory, ignore_errors=True)
             self._signals.__exit__(kind, error, trace)
 
+    def _release_ports(self) -> None:
+        for port in self._ports:
+            port.close()
 
-def _secured(config: SessionConfig, members: int) -> list[Launch]:
+
+def _secured(config: SessionConfig, members: int, free: list[int]) -> list[Launch]:
     """Places that speak TCP on this machine, where every user can connect: with keys that live as long as the run."""
     own = [identity.create(f"rank{rank}") for rank in range(members)]
-    ports = iter(_free_ports(2 * config.world_size))
+    ports = iter(free)
     pairs = [(f"tcp://127.0.0.1:{next(ports)}", f"tcp://127.0.0.1:{next(ports)}") for _ in range(config.world_size)]
     endpoints = tuple(Endpoint(pair, pair) for pair in pairs)
     config = replace(config, public_keys=tuple(o.public_key for o in own))
@@ -130,9 +139,11 @@ def _private_directory() -> str:
     )
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
+def _kept_ports(count: int) -> list[socket.socket]:
+    """Sockets bound to ports that nobody has, and not listening: a party can listen there, and until it does the system does
+    not give the port to somebody's connection."""
+    sockets = [socket.socket() for _ in range(count)]
     for s in sockets:
-        s.close()
-    return ports
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", 0))
+    return sockets

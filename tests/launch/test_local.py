@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -11,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zmq
 
 import mpc
 from mpc import errors
 from mpc.parties import child
 from mpc.pipes import Failure, Task
+from mpc.supervision.run import _kept_ports
 
 
 class OwnError(Exception):
@@ -86,6 +89,20 @@ def ends(notes: Path) -> dict[int, tuple[str, float]]:
 def test_results_by_rank(parties: int, transport: str) -> None:
     results = mpc.local(product, parties=parties, args=([1.5, -2.0], [4.0, 0.5]), transport=transport)
     assert results == [(rank, [6.0, -1.0]) for rank in range(parties)]
+
+
+def test_nobody_else_gets_the_ports_of_a_run() -> None:
+    """Neither before a party listens there nor between two sessions."""
+    ports = _kept_ports(50)
+    assert len({kept.getsockname() for kept in ports}) == 50
+    for kept in ports:
+        port = kept.getsockname()[1]
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind(("127.0.0.1", port))
+        for _ in range(2):
+            with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+                router.bind(f"tcp://127.0.0.1:{port}")
+        kept.close()
 
 
 def test_threads() -> None:

@@ -25,7 +25,7 @@ SETTINGS = {"frac_bits": 20, "deadline": 2.5}
 
 
 def everybody_listens(addresses: list[str]) -> None:
-    """An abort before the session is not said again: who comes after it waits for a deadline. (The dealer listens nowhere.)"""
+    """An abort before the session is not said again to who comes after it. (The dealer listens nowhere.)"""
     while not all(os.path.exists(f"{address.removeprefix('ipc://')}.0") for address in addresses[:-1]):
         time.sleep(0.002)
 
