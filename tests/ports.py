@@ -10,7 +10,7 @@ _next = os.getpid() % EACH
 
 
 def free_ports(number: int) -> list[int]:
-    """Consecutive ports that nobody listens at, no other worker takes, and no call before got: who got those may bind later."""
+    """Consecutive ports that nobody listens at, no other worker takes, and no call before got (to be bound later)."""
     global _next
     while True:
         first = _next if _next + number <= EACH else 0

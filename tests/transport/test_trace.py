@@ -66,7 +66,7 @@ def test_what_leaves_is_the_same_each_time_and_no_payload_leaves_twice() -> None
     seen = Counter(
         (rank, session, s.digest) if s.kind in (Kind.OPEN, Kind.BITS, Kind.REVEAL) else s.digest
         for (rank, session), sent in hub.sent.items()
-        for s in (*(s for s in sent if s.kind != Kind.HELLO), *{s for s in sent if s.kind == Kind.HELLO})  # said again if late
+        for s in (*(s for s in sent if s.kind != Kind.HELLO), *{s for s in sent if s.kind == Kind.HELLO})  # repeated
         if s.nbytes and s.kind not in (Kind.REQUEST, Kind.READY, Kind.ABORT)
     )
     # an opening goes to both other parties, once each; everything else goes to one, once
