@@ -171,6 +171,9 @@ def test_what_the_task_tells_is_not_held_against_it(digits: dict[str, Any]) -> N
     skewed = (rng.random(4000) < 0.05).astype(int)
     assert blind(np.zeros(4000, int), skewed) == pytest.approx(np.log(2))  # classes weigh the same
     digit = np.array([str(d) for d in digits["digit"]])
-    found = leak(trained({**digits, "private": digit}, noise=0.6, seed=1), {**digits, "private": digit})
+    encoder = trained({**digits, "private": digit}, noise=0.6, seed=1)
+    found = leak(encoder, {**digits, "private": digit})
     assert found.task_loss is not None and found.task_loss.value < 0.04
-    assert found.leak.value < found.floor.value + 0.1 < found.raw_leak.value  # less than the floor would be no fault
+    # One leak is 0.03 above the floor with a deviation of 0.02, the mean of five has one of 0.01; less would be no fault.
+    again = [leak(encoder, {**digits, "private": digit}, baseline=found) for _ in range(4)]
+    assert np.mean([of.leak.value for of in (found, *again)]) < found.floor.value + 0.1 < found.raw_leak.value

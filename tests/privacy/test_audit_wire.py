@@ -21,7 +21,7 @@ RNG = np.random.default_rng(0)
 BITS = np.arange(160) % 2
 ROWS = list(RNG.normal(size=(160, 3)) + 6 * BITS[:, None])
 WEIGHTS = np.array([1.0, 0.5, 0.25])
-SURE = 1e-7  # how improbable a false alarm of a test is: shares are fresh each time
+SURE = 1e-9  # how improbable a false alarm of a test is: shares are fresh each time
 FAST: dict[str, Any] = {"attackers": ("logistic",)}
 
 

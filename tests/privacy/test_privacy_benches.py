@@ -27,15 +27,17 @@ def heart(count: int = 160) -> privacy_audit.Case:
 
 
 def test_labels_known_by_heart_are_found_and_dp_sgd_keeps_to_its_bound() -> None:
-    report, single = privacy_audit.audited("heart", heart(), splits=2, noises=[8.0], shadows=4, epochs=12)
-    bare, private = report.exposures
+    report, single = privacy_audit.audited("heart", heart(), splits=2, noises=[8.0, 8.1, 8.2, 8.3], shadows=4, epochs=12)
+    bare, private, *others = report.exposures
     leaks = {line.exposure + ", " + line.attack: line for line in report.lines}
     assert leaks["Adam, membership, threshold"].leak.low > 0.3
     assert leaks["Adam, membership, likelihood ratio"].leak.low > 0.3
     found = private.found[0]
     assert isinstance(found, privacy_audit.MembershipReport) and found.epsilon is not None and found.bound is not None
     assert found.bound == bound(found.epsilon, privacy_audit.DELTA) < 0.9 and not found.contradicts
-    assert found.leak.value < 0.3 < leaks["Adam, membership, threshold"].leak.value
+    # The noise is never seeded: one such leak, of 160 records, is 0.10 with a deviation of 0.055; the mean of four has half.
+    private_leak = np.mean([of.found[0].leak.value for of in (private, *others)])
+    assert private_leak < 0.3 < leaks["Adam, membership, threshold"].leak.value
     # a record is in either half of either split, and drawn with all it did
     scores = found.attacks["threshold"]
     assert len(scores.positives) == len(scores.negatives) == 160
