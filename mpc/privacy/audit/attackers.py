@@ -5,12 +5,9 @@ import warnings
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
+from mpc.privacy.audit.network import Floats, Labels, Network
 from mpc.privacy.extras import needed
-
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
 
 ATTACKERS: Final = ("logistic", "neighbours", "boosting", "mlp")
 NEIGHBOURS: Final = 15
@@ -18,27 +15,21 @@ _ONE_CLASS: Final = "got one class only among the attacker's records; want at le
 
 
 def _model(name: str, rows: int, seed: int) -> Any:
-    """A scikit-learn classifier with probabilities. Early stopping needs some rows to hold out."""
+    """What has `fit` and `predict_proba`. Early stopping needs some rows to hold out."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    early, much = rows >= 300, rows >= 2000  # a network is judged by accuracy, which says nothing on a few held-out rows
     if name == "logistic":
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
     if name == "neighbours":
         return make_pipeline(StandardScaler(), KNeighborsClassifier(min(NEIGHBOURS, rows)))
     if name == "boosting":
-        return HistGradientBoostingClassifier(max_iter=150, early_stopping=early, n_iter_no_change=8, random_state=seed)
+        return HistGradientBoostingClassifier(max_iter=150, early_stopping=rows >= 300, n_iter_no_change=8, random_state=seed)
     if name == "mlp":
-        network = MLPClassifier(
-            (64,), batch_size=min(128, rows), learning_rate_init=2e-3, max_iter=200 if much else 80, early_stopping=much,
-            n_iter_no_change=15, random_state=seed,
-        )  # fmt: skip
-        return make_pipeline(StandardScaler(), network)
+        return Network(rows, seed)
     raise ValueError(f"got attacker {name!r}; want one of {', '.join(ATTACKERS)}")
 
 
