@@ -60,6 +60,15 @@ def test_every_attacker_finds_what_is_there_and_nothing_else(name: str, rows: in
         scores(name, x[:10], np.zeros(10, int), x, 2)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_network_is_not_content_with_the_frequent_class(seed: int) -> None:
+    """To guess it always is right in nine of ten records: who stops there overlooks the leak."""
+    y = RNG.permutation(np.arange(4000) % 10 == 0).astype(int)
+    x = RNG.normal(size=(4000, 3)) + 1.5 * y[:, None]
+    guess = scores("mlp", x[:3000], y[:3000], x[3000:], 2, seed).argmax(1)
+    assert min((guess[y[3000:] == c] == c).mean() for c in (0, 1)) > 0.75
+
+
 def test_known_leaks_have_their_size() -> None:
     private = np.arange(4000) % 2
     raw = np.c_[private, RNG.normal(size=4000)].astype(float)
