@@ -67,10 +67,6 @@ class Meeting:
                 end = now + timeout
             elif hurried:
                 end = min(end, now + HURRY_SECONDS)
-            if now > end:
-                if self.purpose == CHECK:
-                    break
-                raise self._absent(timeout)
             for peer, repeat in self._repeats.items():
                 if now >= repeat.due and (peer not in self.hellos or not self._said or self.ready.get(peer) != self._said):
                     self._greet(peer)
@@ -79,6 +75,10 @@ class Meeting:
             got = self.transport.recv_any(min(TICK_SECONDS, max(0.0, end - now)), among=awaited)
             if got is not None:
                 self._heard(*got)
+            if now > end and (got is None or now > end + timeout):  # who was paused reads first what came meanwhile
+                if self.purpose == CHECK:
+                    break
+                raise self._absent(timeout)
             if got is None or now > looked + 1:
                 self._look()
                 looked = now

@@ -14,7 +14,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
@@ -41,7 +41,7 @@ _CURRENT: ContextVar[Party | None] = ContextVar("mpc_party", default=None)
 
 E = TypeVar("E", bound=errors.MPCError)
 LINGER, LOCAL_LINGER = 1.0, 0.5  # most seconds until an abort has left, between machines and on one
-LAST_WORDS = 0.2  # most seconds for reading what others said before a loss
+LAST_WORDS = 0.2  # most seconds of work, pauses not counted, for reading what others said before a loss
 ECHO_LINGER = 0.1  # the same on one machine where another party has told everybody
 
 
@@ -242,8 +242,8 @@ class Party:
     def _explained(self, peer: int, lost: PartyLost) -> errors.MPCError:
         """What to raise where ``peer`` is lost: somebody who stopped may have said why, and that explains who is gone;
         unless they say it is this process, which itself waited."""
-        end, told = perf_counter() + LAST_WORDS, ""
-        while perf_counter() < end:
+        end, told = thread_time() + LAST_WORDS, ""
+        while thread_time() < end:
             try:
                 arrived = self.transport.recv_any(0)
             except PartyLost:

@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
@@ -18,11 +18,13 @@ from mpc import greeting, identity
 from mpc.config import Launch, SessionConfig
 from mpc.errors import AuthenticationError, ConfigError, CorruptFrame, MPCError, PartyLost, ProgramMismatch, ShapeError
 from mpc.exchange import abort_frame
+from mpc.fixed_point import Words
 from mpc.greeting import CHECK, RUN, hello_frame
 from mpc.handshake import Agreement, agree
 from mpc.meeting import Meeting
 from mpc.transport import frames
-from mpc.transport.base import Transport
+from mpc.transport.around import Around
+from mpc.transport.base import Frame, Transport
 from mpc.transport.frames import Kind
 from mpc.transport.memory import Hub
 from mpc.transport.zmq import ZmqTransport
@@ -339,6 +341,34 @@ def test_what_was_said_in_an_earlier_session_is_not_taken() -> None:
     assert [h.kind for h in said][:2] == [Kind.HELLO, Kind.READY]
     ready = next(f for f in victim.sent if frames.unpack(f).kind == Kind.READY)
     assert earlier[0].session not in ready, "the session's name has this process's fresh randomness"
+
+
+class Paused(Around):
+    """It has said that it is ready, looks in vain, and is stopped for longer than its deadline."""
+
+    ready = paused = False
+
+    def send(self, peer: int, frame: bytes | Words) -> None:
+        super().send(peer, frame)
+        self.ready |= isinstance(frame, bytes) and frame[frames.KIND_AT] == Kind.READY
+
+    def recv_any(
+        self, timeout: float, likely: int | None = None, among: Container[int] | None = None
+    ) -> tuple[int, Frame] | None:
+        if self.ready and not self.paused:
+            self.paused = True
+            time.sleep(1.5)
+            return None
+        return super().recv_any(timeout, likely, among)
+
+
+@pytest.mark.parametrize("paused", [0, 1])
+def test_who_was_paused_reads_first_what_came_meanwhile(paused: int) -> None:
+    hub = Hub(2)
+    links = [Paused(hub.join(rank)) if rank == paused else hub.join(rank) for rank in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(agree, link, CLEAR, 1 if rank == paused else 30) for rank, link in enumerate(links)]
+        assert len({job.result(60).session for job in jobs}) == 1
 
 
 def test_a_peer_that_sends_back_what_it_got_shares_no_secret_with_itself() -> None:
