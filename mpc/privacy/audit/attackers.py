@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from mpc.privacy.audit.network import Floats, Labels, Network
+from mpc.privacy.audit.intervals import Floats, Labels
+from mpc.privacy.audit.network import Network
 from mpc.privacy.extras import needed
 
 ATTACKERS: Final = ("logistic", "neighbours", "boosting", "mlp")

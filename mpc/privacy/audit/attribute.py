@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mpc.errors import ConfigError, ShapeError
-from mpc.privacy.audit.attackers import ATTACKERS, Floats, Labels, scores
-from mpc.privacy.audit.intervals import Counts
+from mpc.privacy.audit.attackers import ATTACKERS, scores
+from mpc.privacy.audit.intervals import Counts, Floats, Labels
 from mpc.privacy.audit.report import AttributeReport
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Labels = npt.NDArray[np.int64]
+from mpc.privacy.audit.intervals import Floats, Labels
 
 HOLDS_OUT: Final = 2000  # rows from which a tenth of them says more than it costs
 EPOCHS, LONGEST, PATIENCE, GAIN = 80, 200, 15, 1e-4
