@@ -185,12 +185,12 @@ class LocalDeployment:
 def free_ports(count: int) -> list[int]:
     """Ports that nobody has at this moment, all different, and not of those that the system gives to connections by itself:
     one of them could be taken before the process that is to have it listens."""
-    end = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    below = range(max(1024, end // 3), end // 2)
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    below, chance = range(max(1024, first // 3), first // 2), random.SystemRandom()  # whatever seed the program has set
     sockets: list[socket.socket] = []
     try:
         while len(sockets) < count:
-            port = random.choice(below) if len(below) > 1000 else 0
+            port = chance.choice(below) if len(below) > 1000 else 0
             each = socket.socket()
             try:
                 each.bind(("127.0.0.1", port))
