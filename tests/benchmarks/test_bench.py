@@ -85,6 +85,7 @@ def test_layers_are_as_exact_as_their_truncations(result: dict[str, Any]) -> Non
     assert rows["conv2d-backward"]["note"].startswith("quick: 4x16x14x14; gradients: input ")
 
 
+@pytest.mark.slow
 def test_mnist_trains_as_in_plaintext(data_folder: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="torch (the extra 'torch') is the plaintext training")
     path = tmp_path / "result.json"

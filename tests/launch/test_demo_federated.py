@@ -18,6 +18,7 @@ def mpc_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
+@pytest.mark.slow
 def test_three_aggregators_agree_and_one_model_stays_secret() -> None:
     done = mpc_demo("federated", "--rounds", "4", "--parties", "2")
     assert done.returncode == 0, done.stderr

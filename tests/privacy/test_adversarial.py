@@ -161,6 +161,7 @@ def test_errors_say_what_was_wanted(digits: dict[str, Any], noisy: AdversarialEn
         noisy.predict(x)
 
 
+@pytest.mark.slow
 def test_what_the_task_tells_is_not_held_against_it(digits: dict[str, Any]) -> None:
     """The digit hides, its parity stays: hiding all of it would hide the task."""
     rng = np.random.default_rng(0)
